@@ -127,7 +127,7 @@ build() {
 
 # Crates that are tested without etcd, nginx or a network.
 crates=(change-history client-networks directive-table hash-ring idle-cache live-map live-value
-    log-burst map-keys nginx-layout nginx-syntax peer-balance peer-drain peer-state peer-zone
+    log-burst map-keys nginx-layout nginx-syntax peer-balance peer-drain saved-state peer-zone
     retry-backoff status-document upstream-peers)
 
 run_tests() {

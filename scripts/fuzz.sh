@@ -7,6 +7,9 @@
 #
 # By cargo alone, with the flags of cargo-fuzz: to install that takes as long as to build the
 # targets. What is found is written to fuzz/artifacts/TARGET.
+#
+# FUZZ_SEED (1) is what its random numbers begin with, so that one run looks where the last one did:
+# what is found is found by who has changed something. 0: other ones each time.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -43,6 +46,6 @@ for name in "${names[@]}"; do
     # What the fuzzer finds goes to the first directory; the second one's files are the project's.
     mkdir -p "build/fuzz-corpus/$name" "fuzz/artifacts/$name"
     "$CARGO_TARGET_DIR/$target/release/$name" "-artifact_prefix=fuzz/artifacts/$name/" \
-        "-max_total_time=${FUZZ_SECONDS:-20}" -verbosity=0 \
+        "-max_total_time=${FUZZ_SECONDS:-20}" "-seed=${FUZZ_SEED:-1}" -verbosity=0 \
         "build/fuzz-corpus/$name" "fuzz/corpus/$name"
 done

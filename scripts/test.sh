@@ -130,7 +130,7 @@ slow() {
     step "every end-to-end test under AddressSanitizer" address_sanitizer all
     step "property tests, $PROPTEST_CASES cases each" unit_tests
     ! has_sanitizer address || local -x SANITIZER=address
-    step "fuzzing, each target for $FUZZ_SECONDS s" scripts/fuzz.sh
+    step "fuzzing, each target for $FUZZ_SECONDS s" env FUZZ_SEED="${FUZZ_SEED:-0}" scripts/fuzz.sh
     say "" "== every slow test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 

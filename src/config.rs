@@ -1,6 +1,5 @@
 //! What the directives add up to: settings, which do not change while nginx runs.
 
-mod check;
 mod cluster;
 mod drain;
 mod etcd;
@@ -9,13 +8,13 @@ mod group;
 mod keepalive;
 mod kind;
 mod map;
+mod settings;
 mod statistics;
 mod sticky;
 mod upstream;
 mod variable;
 
 pub(crate) use self::{
-    check::Check,
     cluster::ClusterConf,
     drain::{DrainConf, PaceConf, Time},
     etcd::{Etcd, EtcdOptions},
@@ -24,6 +23,7 @@ pub(crate) use self::{
     keepalive::Keepalive,
     kind::Kind,
     map::MapConf,
+    settings::SettingsConf,
     statistics::Counting,
     sticky::{Expires, MAX_EXPIRES, Naming, Secret, Sticky},
     upstream::UpstreamConf,

@@ -44,7 +44,7 @@ pub(crate) use self::{
     balancer::{init, settle},
     header_filter::install as install_header_filter,
     live_variables::live_variable,
-    text::compile as compile_text,
+    text::{compile as compile_text, variable_names},
     upstream::{HttpConf, HttpUpstream},
     variables::{add as add_variables, shown},
     worker::PROTOCOL,

@@ -8,6 +8,9 @@
 //! | `networks` | `etcd_geo`: whether the client is in a network that a key below a prefix names |
 //! | `map` | `etcd_map`: the value of the key that another value names |
 //! | `map_content` | what the watcher has of the keys of such a map |
+//! | `saved_map` | what a file has kept of such a map |
+//! | `settings` | `settings=` of `etcd_group`: what groups have of their own |
+//! | `settings_content` | what the watcher has of these |
 //! | `variable` | a variable of whichever kind |
 //! | `value` | the value, as a request or a session gets it |
 //! | `memory` | what all processes have of the keys: the last good values, as words |
@@ -24,15 +27,19 @@ mod map;
 mod map_content;
 mod memory;
 mod networks;
+mod saved_map;
+mod settings;
+mod settings_content;
 mod text;
 mod value;
 mod variable;
 mod zone;
 
 pub(crate) use self::{
-    content::{Content, ContentUpdate, hash_of},
-    key_state::HOLD,
+    content::{Content, ContentUpdate, RejectedValue, hash_of},
+    key_state::{HOLD, KeyState},
     kind::{Figure, LiveKind, Request, Source},
+    map_content::{written, zone_size_for},
     memory::LiveMemory,
     text::LiveNumber,
     value::{address_of_client, allocate},

@@ -14,6 +14,7 @@ pub(crate) mod library;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod modules;
+pub(crate) mod named_variables;
 pub(crate) mod processes;
 pub(crate) mod socket_address;
 #[cfg(stream)]

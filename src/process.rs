@@ -78,10 +78,11 @@ pub(crate) fn init_module(cycle: *mut ngx_cycle_t, protocols: &'static [Protocol
     if let Some(core) = CoreConf::of(cycle)
         && let Some(lease) = core.lease()
     {
-        let state_files = core
-            .upstreams
-            .iter()
+        let of_upstreams = core.upstreams.iter();
+        let of_upstreams = of_upstreams
             .filter_map(|upstream| upstream.settings().etcd.as_ref()?.options.state.as_deref());
+        let of_variables = core.live.iter().filter_map(|variable| variable.state_file());
+        let state_files = of_upstreams.chain(of_variables);
         core.accept(lease.number_cycle(), files::start(cycle, core.clusters.iter(), state_files));
         bell::make();
     }

@@ -34,7 +34,7 @@ mod worker;
 pub(crate) use self::{
     balancer::init,
     live_variables::live_variable,
-    text::compile as compile_text,
+    text::{compile as compile_text, variable_names},
     upstream::{StreamConf, StreamUpstream},
     variables::{add as add_variables, settle as settle_variables},
     worker::PROTOCOL,

@@ -9,6 +9,7 @@ mod core_conf;
 mod drains;
 mod holder;
 pub(crate) mod keyed;
+mod own_method;
 mod protocol;
 mod state;
 #[cfg_attr(not(ngx_feature = "ssl"), path = "upstream/tls_sessions/none.rs")]
@@ -21,6 +22,7 @@ pub(crate) use self::{
     core_conf::CoreConf,
     drains::{Closing, Drains},
     holder::{Holder, report_uncounted},
+    own_method::{OwnMethod, own_method},
     protocol::{Protocol, Serving},
     state::Upstream,
     tried::Tried,

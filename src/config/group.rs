@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use upstream_peers::Labels;
 
+use super::settings::SettingsConf;
 use crate::nginx::text::Text;
 
 /// The longest name of a group, in bytes: that of a DNS name.
@@ -18,6 +19,8 @@ pub(crate) struct GroupConf {
     pub(crate) by: GroupBy,
     /// `else=`: among which peers a request chooses whose group is unknown or empty.
     pub(crate) otherwise: Otherwise,
+    /// `settings=`: where groups have settings of their own.
+    pub(crate) settings: Option<&'static SettingsConf>,
 }
 
 /// Which group a peer is in.

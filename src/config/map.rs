@@ -1,5 +1,7 @@
 //! A variable whose value is that of the key that another value names.
 
+use std::path::PathBuf;
+
 use crate::nginx::text::Text;
 
 /// What `etcd_map` sets.
@@ -24,6 +26,9 @@ pub(crate) struct MapConf {
     pub(crate) is_volatile: bool,
     /// `secret`: values may have several lines, and nothing shows or keeps them.
     pub(crate) is_secret: bool,
+    /// `state=`: where the values are kept for a start without etcd; other maps with the same keys
+    /// and the same form have the same file, or say none.
+    pub(crate) state: Option<PathBuf>,
     /// `zone=`: the size of the shared memory of the prefix, in bytes.
     pub(crate) zone_size: usize,
     /// `max_length=`: the length of the longest value, in bytes.
@@ -45,6 +50,7 @@ impl MapConf {
             split,
             is_volatile,
             is_secret: _,
+            state,
             zone_size,
             max_length,
             place: _,
@@ -54,6 +60,7 @@ impl MapConf {
             && (cluster, prefix) == (&other.cluster, &other.prefix)
             && self.form() == other.form()
             && (zone_size, max_length) == (&other.zone_size, &other.max_length)
+            && state == &other.state
             && (default, is_volatile) == (&other.default, &other.is_volatile)
             && (&source.written, written(split)) == (&other.source.written, written(&other.split))
     }

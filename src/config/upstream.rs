@@ -1,11 +1,11 @@
 //! The settings of an upstream.
 
 use directive_table::Seen;
-use peer_zone::{CheckPolicy, Method, PeerSpec, TableOptions, protocol::ID_BITS};
+use peer_zone::{Method, PeerSpec, TableOptions, protocol::ID_BITS};
 use upstream_peers::{Allow, Overrides, Parameters, Reading, Select};
+use upstream_settings::{Check, IsVariable, UpstreamSettings};
 
 use super::{
-    check::Check,
     drain::DrainConf,
     etcd::Etcd,
     group::GroupConf,
@@ -35,6 +35,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) balance: Option<Method>,
     /// What `etcd_check` sets; without it there are no checks.
     pub(crate) check: Option<Check>,
+    /// Its arguments, as they are written.
+    pub(crate) check_args: Vec<String>,
     /// What `etcd_defaults` sets; without it, see [`Self::defaults`].
     pub(crate) defaults: Option<Overrides>,
     /// The variable of `max_conns=` of `etcd_defaults`, with the dollar sign; `None` where it is a
@@ -42,6 +44,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) max_conns_variable: Option<String>,
     /// What `etcd_drain` sets; without it no connection is closed.
     pub(crate) drain: Option<DrainConf>,
+    /// Its arguments, as they are written.
+    pub(crate) drain_args: Vec<String>,
     /// What `etcd_group` sets; without it a request chooses among all peers.
     pub(crate) group: Option<GroupConf>,
     /// What `etcd_keepalive` sets; without it no idle connection is kept here.
@@ -90,13 +94,42 @@ impl UpstreamConf {
 
     /// What the tables in its zone must have room for.
     pub(crate) fn options(&self) -> TableOptions {
-        let checking = self
-            .check
-            .as_ref()
-            .map(|check| CheckPolicy { mandatory: check.mandatory, panic: check.panic });
+        let checking = self.check.as_ref().map(|check| check.policy);
         let is_sticky = self.sticky.is_some() || self.takes_hints;
         let is_grouped = self.group.is_some();
         TableOptions { method: self.balance(), is_sticky, checking, is_grouped }
+    }
+
+    /// That on which the settings of groups build; `is_variable` says whether nginx has a variable
+    /// of a name.
+    pub(crate) fn for_groups(&self, is_variable: IsVariable) -> UpstreamSettings {
+        UpstreamSettings {
+            is_stream: self.kind == Kind::Stream,
+            check: self.check.is_some().then(|| self.check_args.clone()),
+            drain: self.drain.is_some().then(|| self.drain_args.clone()),
+            has_sticky: self.sticky.is_some(),
+            is_variable,
+        }
+    }
+
+    /// Whether open connections are closed, of all peers or of those of some groups.
+    pub(crate) fn drains(&self) -> bool {
+        self.drain.is_some() || self.has_settings()
+    }
+
+    /// Whether peers are checked, all or those of some groups.
+    pub(crate) fn checks(&self) -> bool {
+        self.check.is_some() || self.has_settings()
+    }
+
+    /// Whether requests may be balanced by response times.
+    pub(crate) fn goes_by_times(&self) -> bool {
+        self.balance().goes_by_times() || self.has_settings()
+    }
+
+    /// Whether groups have settings of their own.
+    pub(crate) fn has_settings(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.settings.is_some())
     }
 
     /// By what clients know its peers.

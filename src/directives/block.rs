@@ -39,3 +39,10 @@ pub(super) unsafe fn handle(
         finish(cf, result)
     })
 }
+
+/// The arguments of the directive at hand as they are written, without its name.
+pub(super) fn written(cf: &ngx_conf_t) -> Result<Vec<String>, ConfError> {
+    let mut args = args(cf)?;
+    args.remove(0);
+    Ok(args)
+}

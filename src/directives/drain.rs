@@ -7,9 +7,12 @@ use core::num::NonZeroU32;
 use directive_table::{Args, ConfError, Directive, directive};
 use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use peer_zone::DrainReasons;
+use upstream_settings::drain_reasons;
 
-use super::{args::milliseconds, block::handle};
+use super::{
+    args::milliseconds,
+    block::{handle, written},
+};
 use crate::{
     config::{DrainConf, LONGEST_TIME, PaceConf, Time, UpstreamConf},
     nginx::callback::ConfResult,
@@ -27,13 +30,17 @@ pub(super) unsafe extern "C" fn etcd_drain(
     unsafe { handle(cf, conf, DIRECTIVE, set) }
 }
 
-fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
+fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
     let pace = match args.read("rate", rate)? {
         Some(rate) => PaceConf::Rate(rate),
         None => PaceConf::Spread(time(args, "spread")?),
     };
-    conf.drain =
-        Some(DrainConf { timeout: time(args, "timeout")?, pace, on: args.need("on", reasons)? });
+    conf.drain = Some(DrainConf {
+        timeout: time(args, "timeout")?,
+        pace,
+        on: args.need("on", drain_reasons)?,
+    });
+    conf.drain_args = written(cf)?;
     Ok(())
 }
 
@@ -52,20 +59,4 @@ fn time(args: &Args<'_>, name: &str) -> Result<Time, ConfError> {
 
 fn rate(value: &str) -> Option<NonZeroU32> {
     value.strip_suffix("/s").and_then(number)
-}
-
-fn reasons(value: &str) -> Option<DrainReasons> {
-    let mut reasons = DrainReasons { removed: false, drain: false, check: false };
-    for word in value.split(',') {
-        let reason = match word {
-            "remove" => &mut reasons.removed,
-            "drain" => &mut reasons.drain,
-            "check" => &mut reasons.check,
-            _ => return None,
-        };
-        if std::mem::replace(reason, true) {
-            return None;
-        }
-    }
-    Some(reasons)
 }

@@ -52,7 +52,7 @@ pub(super) fn follow(
     let Words { cluster, prefix, options } = words;
     check_is_alone(core, &name, kind)?;
     if let Some(file) = &options.state {
-        state_file::check_is_alone(core, file)?;
+        state_file::check_is_alone(core, DIRECTIVE, file, |_| false)?;
     }
     let etcd = Etcd { upstream: name, cluster, prefix, options, place: place(cf) };
     upstream.set_cycle(cf.cycle);

@@ -16,10 +16,9 @@ const MIN_ZONE_PAGES: usize = 8;
 
 /// Reads the directive's parameters.
 pub(super) fn read(cf: &ngx_conf_t, args: &Args<'_>) -> Result<EtcdOptions, ConfError> {
-    let state = args.given("state").map(|name| state_file::read(cf, name)).transpose()?;
     Ok(EtcdOptions {
         zone_size: zone_size(args)?,
-        state,
+        state: state_file::read(cf, DIRECTIVE, args)?,
         hold: args.need("hold", milliseconds)?,
         scheme: args.read("scheme", scheme)?,
         is_one_address: args.need("names", addresses_of_names)?,

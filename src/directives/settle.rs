@@ -2,8 +2,10 @@
 //! each other, and the peers of its `server` lines are added.
 
 use core::ffi::{CStr, c_char};
+use std::sync::Arc;
 
 use peer_zone::PeerSpec;
+use upstream_settings::IsVariable;
 
 use crate::config::{DrainConf, Etcd, UpstreamConf};
 
@@ -56,7 +58,8 @@ impl Conflict {
 
 /// Checks the directives that all protocols have against each other.
 pub(super) fn check(conf: &UpstreamConf) -> Result<(), Conflict> {
-    if conf.check.is_some() {
+    // Groups may have checks of their own.
+    if conf.checks() {
         return Ok(());
     }
     if conf.drain.as_ref().is_some_and(DrainConf::needs_checks) {
@@ -82,8 +85,13 @@ pub(super) unsafe fn place_of_block(file: *const u8, line: usize) -> String {
     format!("in {}:{line}", file.to_string_lossy())
 }
 
-/// The upstream is balanced by the module, with the peers of its `server` lines.
-pub(super) fn finish(conf: &mut UpstreamConf, servers: Vec<PeerSpec>) {
+/// The upstream is balanced by the module, with the peers of its `server` lines. `is_variable` says
+/// whether its protocol has a variable of a name, once the configuration has been read.
+pub(super) fn finish(conf: &mut UpstreamConf, servers: Vec<PeerSpec>, is_variable: IsVariable) {
+    if let Some(settings) = conf.group.as_ref().and_then(|group| group.settings) {
+        // nginx finishes an upstream once.
+        let _ = settings.of_upstream.set(Arc::new(conf.for_groups(is_variable)));
+    }
     let naming = conf.naming();
     let prefix = conf.etcd.as_ref().map(|etcd| &*etcd.prefix).unwrap_or_default();
     for mut peer in servers {

@@ -27,8 +27,16 @@ use super::{
 };
 use crate::{
     config::{GroupConf, MAX_GROUP},
-    nginx::callback::{ERROR, OK, guard},
-    upstream::{asker::tries, at_once},
+    nginx::{
+        callback::{ERROR, OK, guard},
+        text::bytes,
+    },
+    upstream::{
+        OwnMethod,
+        asker::TRIES_BEFORE_PICK,
+        at_once::{self, GetBy},
+        own_method,
+    },
 };
 
 /// Notes what the requests of an upstream need, once the configuration has been read, and which
@@ -37,7 +45,8 @@ pub(crate) fn settle(upstream: &HttpUpstream, shown: Extras) {
     upstream.settle_extras(shown);
     let (method, extras) = (upstream.method.get(), upstream.extras.get());
     let counts = extras.has(Extras::STATISTICS);
-    let at_once = at_once::get_of::<RequestPeer>(method, extras.has(WITH_A_PEER), counts);
+    let (prepares, is_grouped) = (extras.has(WITH_A_PEER), extras.has(Extras::GROUP));
+    let at_once = at_once::get_of::<RequestPeer>(method, GetBy { prepares, counts, is_grouped });
     let get = at_once.filter(|_| !extras.has(WITH_CARE)).unwrap_or(care::get_any);
     let free = if !extras.has(WITHOUT_A_PEER) {
         at_once::free_of::<RequestPeer>(counts)
@@ -50,7 +59,7 @@ pub(crate) fn settle(upstream: &HttpUpstream, shown: Extras) {
 }
 
 /// Where a request cannot get a peer at once.
-const WITH_CARE: Extras = Extras::STICKY.with(Extras::COMPARISON).with(Extras::GROUP);
+const WITH_CARE: Extras = Extras::STICKY.with(Extras::COMPARISON);
 
 /// Where a request that has got a peer has more to do.
 const WITH_A_PEER: Extras = Extras::DRAIN.with(Extras::KEEPALIVE).with(Extras::TIMES);
@@ -91,46 +100,75 @@ unsafe extern "C" fn init_with_care(
 ) -> ngx_int_t {
     guard(ERROR, || {
         let conf = upstream.settings();
-        let method = upstream.method.get();
-        let hash_key = if method.goes_by_request() {
+        if let Some(group) = conf.group.as_ref().filter(|group| group.settings.is_none())
+            && !upstream.extras.get().has(Extras::KEY.with(Extras::STICKY))
+        {
             // SAFETY: the caller's promise.
-            match unsafe { hash_key::key_of(method, upstream, request) } {
-                Some(key) => Some(key),
-                None => return ERROR,
-            }
-        } else {
-            None
-        };
-        // SAFETY: as above.
+            return unsafe {
+                match group_of(request, group) {
+                    Some(name) => begin_grouped(upstream, request, (None, name), None),
+                    None => ERROR,
+                }
+            };
+        }
+        // SAFETY: the caller's promise.
         let sticky =
             conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) });
         let Some(group) = &conf.group else {
+            let own = OwnMethod { method: None, key: None };
             // SAFETY: as above.
-            return unsafe { begin(upstream, request, hash_key, sticky) };
+            return match unsafe { hash_key_of(upstream, request, &own) } {
+                // SAFETY: as above.
+                Some(hash_key) => unsafe { begin(upstream, request, hash_key, sticky) },
+                None => ERROR,
+            };
         };
         // SAFETY: as above.
-        match unsafe { group_of(request, group) } {
-            // SAFETY: as above.
-            Some(name) => unsafe { begin_grouped(upstream, request, (hash_key, name), sticky) },
-            None => ERROR,
+        unsafe {
+            let Some(name) = group_of(request, group) else { return ERROR };
+            let own = if group.settings.is_some() {
+                own_method(upstream, group, bytes(name), (*request).pool)
+            } else {
+                Some(OwnMethod { method: None, key: None })
+            };
+            let Some(own) = own else { return ERROR };
+            match hash_key_of(upstream, request, &own) {
+                Some(hash_key) => begin_grouped(upstream, request, (hash_key, name), sticky),
+                None => ERROR,
+            }
         }
     })
 }
 
-/// The name of the group that a request asks for, in its pool; `None` if nginx cannot evaluate it,
-/// or has no memory.
+/// What the request is hashed by, if the method goes by something of it; `None` if nginx cannot
+/// evaluate it.
+///
+/// # Safety
+///
+/// As for [`init_with_care`].
+unsafe fn hash_key_of(
+    upstream: &'static HttpUpstream,
+    request: *mut ngx_http_request_t,
+    own: &OwnMethod,
+) -> Option<Option<ngx_str_t>> {
+    if !own.method.unwrap_or(upstream.method.get()).goes_by_request() {
+        return Some(None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { hash_key::key_in_group(own, upstream, request) }.map(Some)
+}
+
+/// The name of the group that a request asks for, as long as which it lives: a value that is
+/// evaluated anew lies in other memory. `None` if nginx cannot evaluate it.
 ///
 /// # Safety
 ///
 /// As for [`init_with_care`].
 unsafe fn group_of(request: *mut ngx_http_request_t, group: &GroupConf) -> Option<ngx_str_t> {
-    // SAFETY: the caller's promise. The value is copied at once, since variables may be evaluated
-    // anew.
-    unsafe {
-        let name = text::evaluate(NonNull::new(request)?, &group.text)?;
-        // One that is too long is unknown as well.
-        ngx_str_t::from_bytes((*request).pool, &name[..name.len().min(MAX_GROUP + 1)])
-    }
+    // SAFETY: the caller's promise.
+    let name = unsafe { text::evaluate(NonNull::new(request)?, &group.text)? };
+    // One that is too long is unknown as well.
+    Some(ngx_str_t { len: name.len().min(MAX_GROUP + 1), data: name.as_ptr().cast_mut() })
 }
 
 /// Makes what a request keeps, and tells nginx of it.
@@ -151,7 +189,10 @@ unsafe fn begin(
         Ok(peer) => peer,
         Err(code) => return code,
     };
-    let tries = upstream.zone().map_or(0, |zone| zone.tries());
+    let tries = match sticky {
+        Some(_) => TRIES_BEFORE_PICK,
+        None => upstream.zone().map_or(0, |zone| zone.tries()),
+    };
     // SAFETY: the caller's promise.
     unsafe { tell(upstream, request, peer, tries) };
     OK
@@ -161,7 +202,7 @@ unsafe fn begin(
 ///
 /// # Safety
 ///
-/// As for [`begin`]; the name lies in the request's pool.
+/// As for [`begin`]; the name lives as long as the request.
 unsafe fn begin_grouped(
     upstream: &'static HttpUpstream,
     request: *mut ngx_http_request_t,
@@ -180,7 +221,7 @@ unsafe fn begin_grouped(
         return ERROR;
     }
     // SAFETY: the caller's promise.
-    unsafe { tell(upstream, request, peer, tries(made, sticky)) };
+    unsafe { tell(upstream, request, peer, TRIES_BEFORE_PICK) };
     OK
 }
 

@@ -8,8 +8,11 @@ use ngx::ffi::{
 };
 use peer_zone::Method;
 
-use super::upstream::HttpUpstream;
-use crate::nginx::callback::OK;
+use super::{text, upstream::HttpUpstream};
+use crate::{
+    nginx::{callback::OK, text::bytes},
+    upstream::OwnMethod,
+};
 
 /// Bytes of an IPv4 address that `ip_hash` goes by, as in nginx: its /24 network, so that clients
 /// behind a small pool of addresses keep their peer.
@@ -51,6 +54,26 @@ pub(crate) unsafe fn key_of(
         | Method::RandomTwo
         | Method::LeastTime(_)
         | Method::PeakEwma => None,
+    }
+}
+
+/// The same for a request to a group that may have a method of its own.
+///
+/// # Safety
+///
+/// As for [`key_of`].
+pub(crate) unsafe fn key_in_group(
+    own: &OwnMethod,
+    upstream: &HttpUpstream,
+    request: *mut ngx_http_request_t,
+) -> Option<ngx_str_t> {
+    match own.key {
+        // SAFETY: the caller's promise.
+        Some(text) => unsafe {
+            text::evaluate_by_names(request, str::from_utf8(bytes(text)).unwrap_or_default())
+        },
+        // SAFETY: as above.
+        None => unsafe { key_of(own.method.unwrap_or(upstream.method.get()), upstream, request) },
     }
 }
 

@@ -12,7 +12,7 @@ use ngx::ffi::{
     ngx_pool_cleanup_add, ngx_str_t,
 };
 use peer_statistics::Slot;
-use peer_zone::{Connections, Method, Now, RequestOutcome, Times};
+use peer_zone::{Connections, Method, Now, PickedPeer, RequestOutcome, Times};
 
 use super::{
     keepalive::connection_kind::ConnectionKind, module, shown::Shown, upstream::HttpUpstream,
@@ -103,7 +103,7 @@ impl RequestPeer {
     ///
     /// # Safety
     ///
-    /// As for [`make`](Self::make); the name lies in the request's pool.
+    /// As for [`make`](Self::make); the name lives as long as the request.
     pub(super) unsafe fn make_grouped(
         request: *mut ngx_http_request_t,
         upstream: &'static HttpUpstream,
@@ -244,13 +244,14 @@ impl RequestPeer {
 
     /// The response has a header, or a part of it, that is passed on: for `least_time`.
     pub(super) fn note_header(&self) {
-        if let Some(least_time) = self.upstream.settings().balance().least_time()
-            && let Some(time) = self.time(|state| state.header_time)
-        {
-            self.open.with_held(|held| {
-                self.upstream.with_worker(|worker| worker.note_header(held, time, least_time))
-            });
-        }
+        let of_upstream = self.upstream.settings().balance();
+        self.open.with_held(|held| {
+            if let Some(least_time) = held.own_method().unwrap_or(of_upstream).least_time()
+                && let Some(time) = self.time(|state| state.header_time)
+            {
+                self.upstream.with_worker(|worker| worker.note_header(held, time, least_time));
+            }
+        });
     }
 
     /// A time of the try, in milliseconds; `None` where nginx does not know it.
@@ -261,11 +262,12 @@ impl RequestPeer {
         Some(u32::try_from(time).unwrap_or(u32::MAX))
     }
 
-    /// What the peer took to answer, as the method needs it.
+    /// What the peer that it had took to answer, as the method needs it.
     ///
     /// `is_passed_on` says whether the client gets what the peer has answered.
     pub(super) fn times(
         &self,
+        held: &PickedPeer,
         outcome: RequestOutcome,
         is_passed_on: bool,
         now: Now,
@@ -273,7 +275,7 @@ impl RequestPeer {
         if self.open.is_drained() {
             return None;
         }
-        match self.upstream.settings().balance() {
+        match held.own_method().unwrap_or(self.upstream.settings().balance()) {
             Method::PeakEwma => Some(Times::Peak(self.time_to_header(outcome, now))),
             // As in nginx, a peer that fails must not pass for one that answers at once.
             Method::LeastTime(_) if is_passed_on => {

@@ -6,13 +6,16 @@ use ngx::{
     core::Pool,
     ffi::{
         ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
-        ngx_http_complex_value, ngx_http_complex_value_t, ngx_http_get_flushed_variable,
-        ngx_http_get_variable_index, ngx_http_request_t, ngx_str_t,
+        ngx_http_complex_value, ngx_http_complex_value_t, ngx_http_conf_ctx_t,
+        ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_get_flushed_variable,
+        ngx_http_get_variable, ngx_http_get_variable_index, ngx_http_request_t, ngx_str_t,
     },
 };
+use upstream_settings::IsVariable;
 
 use crate::nginx::{
     callback::OK,
+    named_variables,
     text::{Text, bytes},
     variable_value::{bytes_of, is_current},
 };
@@ -78,4 +81,41 @@ pub(super) unsafe fn evaluate<'a>(
     let code = unsafe { ngx_http_complex_value(request, complex, &raw mut value) };
     // SAFETY: what nginx has evaluated lies in the request's memory.
     (code == OK).then(|| unsafe { bytes(value) })
+}
+
+/// What says whether requests have a variable of a name, once the configuration has been read.
+///
+/// # Safety
+///
+/// The configuration is valid, and in the block `http` or at its end.
+pub(crate) unsafe fn variable_names(cf: *mut ngx_conf_t) -> IsVariable {
+    // SAFETY: the caller's promise: it has a context of HTTP's, in which nginx's core module has
+    // its own configuration, for as long as the cycle.
+    unsafe {
+        let context = &*(*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        let core = *context.main_conf.add(ngx_http_core_module.ctx_index);
+        let core = core.cast::<ngx_http_core_main_conf_t>();
+        named_variables::lookup(
+            &raw const (*core).variables_hash,
+            &raw const (*core).prefix_variables,
+        )
+    }
+}
+
+/// As [`evaluate`], a text that does not stand in the configuration, with variables by their names.
+/// It lives as long as the request.
+///
+/// # Safety
+///
+/// The request lives.
+pub(super) unsafe fn evaluate_by_names(
+    request: *mut ngx_http_request_t,
+    text: &str,
+) -> Option<ngx_str_t> {
+    // SAFETY: the caller's promise; a value lies in the request's memory.
+    unsafe {
+        named_variables::evaluate((*request).pool, text, |name, hash| {
+            ngx_http_get_variable(request, name, hash).as_ref().map(|value| bytes_of(value))
+        })
+    }
 }

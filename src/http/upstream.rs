@@ -178,9 +178,9 @@ impl HttpUpstream {
         let extras = [
             Extras::KEY.only_if(method.goes_by_request()),
             Extras::STICKY.only_if(conf.sticky.is_some() || conf.takes_hints),
-            Extras::DRAIN.only_if(conf.drain.is_some()),
+            Extras::DRAIN.only_if(conf.drains()),
             Extras::KEEPALIVE.only_if(conf.keepalive.is_some()),
-            Extras::TIMES.only_if(method.goes_by_times()),
+            Extras::TIMES.only_if(conf.goes_by_times()),
             shown,
             Extras::GROUP.only_if(conf.group.is_some()),
             Extras::COMPARISON.only_if(!method.looks_at_few()),
@@ -193,7 +193,8 @@ impl HttpUpstream {
 
     /// Whether its requests must be told when the header of a response comes.
     pub(crate) fn needs_header_times(&self) -> bool {
-        self.settings().balance().least_time().is_some()
+        let conf = self.settings();
+        conf.balance().least_time().is_some() || conf.has_settings()
     }
 
     /// The same, as other protocols have them.

@@ -9,7 +9,7 @@ use crate::upstream::tls_sessions;
 #[inline]
 pub(crate) fn read(upstream: &HttpUpstream, now: u64) -> bool {
     let conf = upstream.settings();
-    if conf.keepalive.is_none() && conf.drain.is_none() && !tls_sessions::has_any(upstream) {
+    if conf.keepalive.is_none() && !conf.drains() && !tls_sessions::has_any(upstream) {
         return false;
     }
     upstream.read_withdrawals(now, |zone, departed| {

@@ -1,10 +1,14 @@
 //! What the watcher has of the keys of live variables.
 
 use core::{any::Any, fmt::Debug};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
+    sync::Arc,
+};
 
 use etcd_watch::{Item, Limits};
 use live_value::{Tag, messages::Nouns};
+use upstream_settings::InHand;
 
 use super::memory::LiveMemory;
 
@@ -71,6 +75,11 @@ pub(crate) trait Content: Any + Debug + Send {
     /// Whether anybody beside requests goes by the values, and has to be told of a change.
     fn is_heard(&self) -> bool {
         true
+    }
+
+    /// The settings of groups, if it is those.
+    fn settings(&self) -> Option<Arc<InHand>> {
+        None
     }
 
     /// What the log says of it: `3 networks`.

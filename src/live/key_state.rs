@@ -11,6 +11,9 @@ use crate::nginx::clock;
 /// The longest reason of a rejection that is shown, in bytes.
 const MAX_REASON_LENGTH: usize = 512;
 
+/// Of how many rejected values it is known, whoever watches, that they were counted and logged.
+const MAX_KNOWN: usize = 64;
+
 /// How long (ms) values are held.
 pub(crate) const HOLD: u64 = DEFAULT_HOLD.as_millis() as u64;
 
@@ -20,6 +23,8 @@ pub(crate) const HOLD: u64 = DEFAULT_HOLD.as_millis() as u64;
 pub(crate) struct KeyState {
     /// Why the present value is rejected, if it is. The source of its tag is the value's hash.
     rejection: ValueCell<{ MAX_REASON_LENGTH / size_of::<u64>() }>,
+    /// The hashes of values that are rejected at present, and were counted; 0: none.
+    known: [AtomicU64; MAX_KNOWN],
     /// Values rejected so far.
     rejected: AtomicU64,
     /// Where the values in hand came from: the cluster's id (0: not known) and the revision.
@@ -29,6 +34,9 @@ pub(crate) struct KeyState {
     held_until: AtomicU64,
     /// Whether that is because another cluster has taken its place.
     is_other_cluster: AtomicU64,
+    /// Why the state file could not be read or written, if it could not be. The revision of its tag
+    /// is that of the file.
+    saved: ValueCell<{ MAX_REASON_LENGTH / size_of::<u64>() }>,
 }
 
 impl KeyState {
@@ -63,7 +71,25 @@ impl KeyState {
     /// Goes on with what is known elsewhere.
     pub(super) fn go_on(&self, old: &Self) {
         self.store_origin(old.origin(), old.holding());
+        self.set_known(old.known.iter().map(|hash| hash.load(Ordering::Relaxed)));
         self.rejected.store(old.rejected(), Ordering::Relaxed);
+        let (revision, trouble) = old.saved();
+        self.store_saved(revision, trouble.as_deref());
+    }
+
+    /// Writes which revision the state file has, and why it could not be read or written.
+    pub(crate) fn store_saved(&self, revision: Option<u64>, trouble: Option<&str>) {
+        let tag = live_value::Tag { source: 0, revision: revision.unwrap_or_default() };
+        self.saved.write(trouble.map(str::as_bytes), tag);
+    }
+
+    /// Which revision the state file has, and why it could not be read or written.
+    pub(crate) fn saved(&self) -> (Option<u64>, Option<String>) {
+        let mut text = [0; MAX_REASON_LENGTH];
+        let Ok(reading) = self.saved.read(&mut text) else { return (None, None) };
+        let trouble = reading.length.map(|length| String::from_utf8_lossy(&text[..length]));
+        let revision = Some(reading.tag.revision).filter(|&revision| revision != 0);
+        (revision, trouble.map(|text| text.into_owned()))
     }
 
     /// The present value is not rejected.
@@ -76,17 +102,39 @@ impl KeyState {
     /// The present value, of this hash, is rejected. Returns whether that is news, also where
     /// another watcher has logged it.
     pub(crate) fn reject(&self, reason: &str, hash: u64) -> bool {
-        if self.rejection() == Some(hash) {
+        let is_known = self.known.iter().any(|known| known.load(Ordering::Relaxed) == hash);
+        if is_known || self.rejection() == Some(hash) {
             return false;
         }
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        let tag = live_value::Tag { source: hash, revision: 0 };
-        self.rejection.write(Some(reason.as_bytes()), tag);
+        self.show_rejection(reason, hash);
         true
     }
 
+    /// These are the hashes of all values that are rejected at present. Those that do not fit are
+    /// news to the next watcher.
+    pub(crate) fn set_known(&self, hashes: impl Iterator<Item = u64>) {
+        let hashes = hashes.filter(|&hash| hash != 0).chain(core::iter::repeat(0));
+        for (known, hash) in self.known.iter().zip(hashes) {
+            known.store(hash, Ordering::Relaxed);
+        }
+    }
+
+    /// The value of this hash is not there any more.
+    pub(crate) fn forget(&self, hash: u64) {
+        for known in self.known.iter().filter(|known| known.load(Ordering::Relaxed) == hash) {
+            known.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Shows a value that was rejected before, of this hash, in the place of another one.
+    pub(crate) fn show_rejection(&self, reason: &str, hash: u64) {
+        let tag = live_value::Tag { source: hash, revision: 0 };
+        self.rejection.write(Some(reason.as_bytes()), tag);
+    }
+
     /// The hash of the present value, if it is rejected.
-    fn rejection(&self) -> Option<u64> {
+    pub(crate) fn rejection(&self) -> Option<u64> {
         let reading = self.rejection.read(&mut []).ok()?;
         reading.length.map(|_| reading.tag.source)
     }

@@ -1,10 +1,11 @@
 //! What a kind of live variables says of itself.
 
 use core::{any::Any, fmt::Debug, net::IpAddr};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use etcd_watch::Origin;
 use live_value::messages::LiveKeys;
+use ngx::ffi::ngx_log_t;
 use serde::Serialize;
 
 use super::{content::Content, memory::LiveMemory};
@@ -51,6 +52,17 @@ pub(crate) trait LiveKind: Any + Debug + Send + Sync {
     /// Where the values of the configuration came from, if they outlive a wiped etcd until etcd has
     /// been read for the first time.
     fn initial_origin(&self) -> Option<Origin> {
+        None
+    }
+
+    /// The file that keeps the values, and nothing else, if one does.
+    fn state_file(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Writes to fresh memory what a file has kept, if there is such a file. Returns where that
+    /// came from.
+    fn load_saved(&self, _memory: &LiveMemory, _log: *mut ngx_log_t) -> Option<Origin> {
         None
     }
 

@@ -1,10 +1,12 @@
 //! `etcd_map`: the value of the key that another value names.
 
 use core::any::Any;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
+use etcd_watch::Origin;
 use live_map::{Found, Name, SharedMap, TornRead, split::choose};
 use live_value::messages::LiveKeys;
+use ngx::ffi::ngx_log_t;
 
 use super::{
     content::Content,
@@ -51,6 +53,14 @@ impl LiveKind for MapConf {
 
     fn texts(&self) -> Vec<&Text> {
         core::iter::once(&self.source).chain(&self.split).collect()
+    }
+
+    fn state_file(&self) -> Option<&Path> {
+        self.state.as_deref()
+    }
+
+    fn load_saved(&self, memory: &LiveMemory, log: *mut ngx_log_t) -> Option<Origin> {
+        self.load(memory, log)
     }
 
     fn content(&self, memory: LiveMemory) -> Box<dyn Content> {

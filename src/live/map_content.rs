@@ -28,13 +28,7 @@ pub(super) struct MapContent {
 impl MapContent {
     /// None yet.
     pub(super) fn new(conf: &MapConf, memory: LiveMemory) -> Self {
-        let rules = Rules {
-            has_hostnames: conf.has_hostnames,
-            is_split: conf.split.is_some(),
-            is_secret: conf.is_secret,
-            max_length: conf.max_length,
-        };
-        let entries = Entries::beside(rules);
+        let entries = Entries::beside(conf.rules());
         Self { entries, words: memory.words(), zone_size: conf.zone_size }
     }
 
@@ -43,7 +37,7 @@ impl MapContent {
             let Rejected { key, reason, hash } = rejected;
             let mut text = reason.to_string();
             if let Reason::NoRoom { all, .. } = reason {
-                let size = self.zone_for(all);
+                let size = written(zone_size_for(all));
                 text += &format!(": increase \"zone\" of the \"etcd_map\" directive to {size}");
             }
             let hash = hash_of((&key, &text, hash));
@@ -51,17 +45,33 @@ impl MapContent {
         });
         ContentUpdate { is_changed: update.is_changed, rejected: rejected.collect() }
     }
+}
 
-    /// The size of a zone, as it is written, that has room for entries of so many bytes in all.
-    fn zone_for(&self, bytes: usize) -> String {
-        /// nginx keeps 24 bytes for each page of a zone: less than this part of it.
-        const LIST_OF_PAGES: usize = 128;
-        let words = words_for(bytes) * size_of::<u64>();
-        let size = holding(words + words / LIST_OF_PAGES);
-        match (size.div_ceil(1 << 10), size.div_ceil(1 << 20)) {
-            (kilobytes, ..=1) => format!("{kilobytes}k"),
-            (_, megabytes) => format!("{megabytes}m"),
+impl MapConf {
+    /// Which keys and values are taken.
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            has_hostnames: self.has_hostnames,
+            is_split: self.split.is_some(),
+            is_secret: self.is_secret,
+            max_length: self.max_length,
         }
+    }
+}
+
+/// The size of a zone, in bytes, that has room for entries of so many bytes in all.
+pub(crate) fn zone_size_for(bytes: usize) -> usize {
+    /// nginx keeps 24 bytes for each page of a zone: less than this part of it.
+    const LIST_OF_PAGES: usize = 128;
+    let words = words_for(bytes) * size_of::<u64>();
+    holding(words + words / LIST_OF_PAGES)
+}
+
+/// The size of a zone as it is written.
+pub(crate) fn written(size: usize) -> String {
+    match (size.div_ceil(1 << 10), size.div_ceil(1 << 20)) {
+        (kilobytes, ..=1) => format!("{kilobytes}k"),
+        (_, megabytes) => format!("{megabytes}m"),
     }
 }
 
@@ -83,6 +93,7 @@ impl Content for MapContent {
 
     fn nouns(&self) -> Nouns {
         Nouns {
+            subject: "variable",
             values: "values",
             kept: "current values are kept",
             removed: "current values are removed",

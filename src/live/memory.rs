@@ -1,9 +1,10 @@
 //! What processes share of a live variable's keys.
 
-use core::sync::atomic::AtomicU64;
+use core::{ops::Range, sync::atomic::AtomicU64};
 
 use live_map::SharedMap;
 use live_value::{SharedWords, Tag, TornRead, WordsReading};
+use saved_state::SavedEntry;
 
 use super::key_state::KeyState;
 
@@ -55,6 +56,32 @@ impl LiveMemory {
             Values::Whole(_) => None,
             Values::Table(table) => Some(table),
         }
+    }
+
+    /// How often the entries of a table were published.
+    pub(crate) fn generation(&self) -> u64 {
+        self.table().map_or(0, SharedMap::generation)
+    }
+
+    /// Bytes that the entries of a table take.
+    pub(crate) fn bytes_used(&self) -> usize {
+        self.table().map_or(0, SharedMap::bytes_used)
+    }
+
+    /// Over how many chains the entries of a table are spread.
+    pub(crate) fn chains(&self) -> usize {
+        self.table().map_or(0, SharedMap::chains)
+    }
+
+    /// The keys of these chains of a table, with their values, in no order.
+    ///
+    /// # Errors
+    ///
+    /// Where somebody writes to them all the time.
+    pub(crate) fn entries_of(&self, chains: Range<usize>) -> Result<Vec<SavedEntry>, TornRead> {
+        let Some(table) = self.table() else { return Ok(Vec::new()) };
+        let entries = table.entries_of(chains)?.into_iter();
+        Ok(entries.filter_map(|entry| Some((entry.name()?.to_key(), entry.value))).collect())
     }
 
     /// All words of a table, for the one who writes it.

@@ -135,6 +135,7 @@ impl Content for Networks {
 
     fn nouns(&self) -> Nouns {
         Nouns {
+            subject: "variable",
             values: "networks",
             kept: "current networks are kept",
             removed: "current networks are removed",

@@ -189,6 +189,7 @@ impl Content for Text {
 
     fn nouns(&self) -> Nouns {
         Nouns {
+            subject: "variable",
             values: "values",
             kept: "the current value is kept",
             removed: "the current value is removed",

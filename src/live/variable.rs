@@ -1,6 +1,7 @@
 //! A live variable, of whichever kind.
 
 use core::any::Any;
+use std::path::Path;
 
 use ngx::ffi::ngx_conf_t;
 
@@ -69,5 +70,10 @@ impl<K: ?Sized> LiveVariable<K> {
     /// The values in shared memory, once it is mapped.
     pub(crate) fn memory(&self) -> Option<&'static LiveMemory> {
         self.zone.get()
+    }
+
+    /// The file that keeps the values of these keys, if one does.
+    pub(crate) fn state_file(&self) -> Option<&'static Path> {
+        self.zone.conf().state_file()
     }
 }

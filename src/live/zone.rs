@@ -35,7 +35,8 @@ struct Layout {
 #[derive(Debug)]
 pub(super) struct LiveZone {
     memory: OnceCell<LiveMemory>,
-    /// The last variable with these keys that says where its values come from, or the first one.
+    /// The last variable with these keys that says where its values come from, or what file keeps
+    /// them, or the first one.
     conf: Cell<&'static dyn LiveKind>,
 }
 
@@ -43,6 +44,11 @@ impl LiveZone {
     /// The values; `None` before the end of the configuration.
     pub(super) fn get(&self) -> Option<&LiveMemory> {
         self.memory.get()
+    }
+
+    /// What a directive with these keys says, which is the one with a file if one has one.
+    pub(super) fn conf(&self) -> &'static dyn LiveKind {
+        self.conf.get()
     }
 
     /// Asks nginx for the zone of a variable. Asked again, with the same directive, cluster and
@@ -80,7 +86,7 @@ impl LiveZone {
                 }
             }
         };
-        if conf.initial_origin().is_some() {
+        if conf.initial_origin().is_some() || conf.state_file().is_some() {
             own.conf.set(conf);
         }
         Ok(own)
@@ -113,8 +119,12 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             {
                 // Only the size is another one.
                 Some(before) => conf.content(memory).go_on(&before, &memory),
-                // The first list is compared with what the configuration has.
-                None => memory.state.store_origin(conf.initial_origin(), None),
+                // The first list is compared with what a file or the configuration has.
+                None => {
+                    let origin =
+                        conf.load_saved(&memory, zone.shm.log).or_else(|| conf.initial_origin());
+                    memory.state.store_origin(origin, None);
+                }
             }
         }
         OK

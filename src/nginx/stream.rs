@@ -55,6 +55,13 @@ type VariableIndex = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_str_t) -> ng
 type FlushedVariable =
     unsafe extern "C" fn(*mut ngx_stream_session_t, ngx_uint_t) -> *mut ngx_variable_value_t;
 
+/// `ngx_stream_get_variable`.
+type GetVariable = unsafe extern "C" fn(
+    *mut ngx_stream_session_t,
+    *mut ngx_str_t,
+    ngx_uint_t,
+) -> *mut ngx_variable_value_t;
+
 /// A function of stream's; null before [`look_up`].
 struct Symbol {
     name: &'static CStr,
@@ -76,15 +83,17 @@ static COMPILE_COMPLEX_VALUE: Symbol = Symbol::new(c"ngx_stream_compile_complex_
 static COMPLEX_VALUE: Symbol = Symbol::new(c"ngx_stream_complex_value");
 static VARIABLE_INDEX: Symbol = Symbol::new(c"ngx_stream_get_variable_index");
 static FLUSHED_VARIABLE: Symbol = Symbol::new(c"ngx_stream_get_flushed_variable");
+static GET_VARIABLE: Symbol = Symbol::new(c"ngx_stream_get_variable");
 static INIT_CONNECTION: Symbol = Symbol::new(c"ngx_stream_init_connection");
 
 /// All of them.
-static SYMBOLS: [&Symbol; 6] = [
+static SYMBOLS: [&Symbol; 7] = [
     &ADD_VARIABLE,
     &COMPILE_COMPLEX_VALUE,
     &COMPLEX_VALUE,
     &VARIABLE_INDEX,
     &FLUSHED_VARIABLE,
+    &GET_VARIABLE,
     &INIT_CONNECTION,
 ];
 
@@ -193,6 +202,24 @@ pub(crate) unsafe fn flushed_variable(
     }
     // SAFETY: the function has this type (`ngx_stream_variables.h`); the caller's promise.
     Some(unsafe { core::mem::transmute::<*mut c_void, FlushedVariable>(address)(session, index) })
+}
+
+/// `ngx_stream_get_variable`; `None` where there is no stream.
+///
+/// # Safety
+///
+/// The session lives; the name is in lower case, and has this hash.
+pub(crate) unsafe fn variable(
+    session: *mut ngx_stream_session_t,
+    name: *mut ngx_str_t,
+    hash: ngx_uint_t,
+) -> Option<*mut ngx_variable_value_t> {
+    let address = GET_VARIABLE.get();
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the function has this type (`ngx_stream_variables.h`); the caller's promise.
+    Some(unsafe { core::mem::transmute::<*mut c_void, GetVariable>(address)(session, name, hash) })
 }
 
 /// Whether the connections of a listening socket are sessions of stream's.

@@ -1,11 +1,12 @@
 //! A live variable in the status document.
 
 use live_value::messages::LiveKeys;
-use status_document::{Live, LiveFigure};
+use status_document::{Live, LiveFigure, StateFile};
 
 use crate::{
+    config::SettingsConf,
     live::{Figure, LiveKind, LiveVariable},
-    upstream::CoreConf,
+    upstream::{CoreConf, Upstream},
 };
 
 /// The variables of a kind, by name, each once.
@@ -33,7 +34,12 @@ pub(super) fn describe<K: LiveKind>(variable: &LiveVariable<K>) -> Option<Live> 
         };
         (name, figure)
     });
+    let state = variable.state_file().map(|file| {
+        let (revision, trouble) = memory.state.saved();
+        StateFile { file: file.display().to_string(), revision, trouble }
+    });
     Some(Live {
+        state,
         name: source.name.to_owned(),
         cluster: source.cluster.to_owned(),
         kind,
@@ -43,5 +49,36 @@ pub(super) fn describe<K: LiveKind>(variable: &LiveVariable<K>) -> Option<Live> 
         rejected_total: memory.state.rejected(),
         rejected: memory.state.reason(),
         held: memory.state.seconds_held(),
+    })
+}
+
+/// The settings of the groups of an upstream, among those of all.
+pub(super) fn settings_of<'s>(
+    upstream: &Upstream,
+    all: &'s [LiveVariable<SettingsConf>],
+) -> Option<&'s LiveVariable<SettingsConf>> {
+    let conf = upstream.settings().group.as_ref()?.settings?;
+    all.iter().find(|settings| core::ptr::eq(settings.conf, conf))
+}
+
+/// What there is to say of settings; `None` before their memory is mapped.
+pub(super) fn describe_settings(
+    settings: &LiveVariable<SettingsConf>,
+) -> Option<status_document::GroupSettings> {
+    let memory = settings.memory()?;
+    let figures = settings.conf.figures(memory);
+    let figure = |name| match figures.get(name) {
+        Some(Figure::Number(number)) => *number,
+        Some(Figure::Flag(_)) | None => 0,
+    };
+    Some(status_document::GroupSettings {
+        prefix: settings.conf.prefix.clone(),
+        count: figure("groups"),
+        revision: memory.revision(),
+        rejected_total: memory.state.rejected(),
+        rejected: memory.state.reason(),
+        held: memory.state.seconds_held(),
+        bytes_used: figure("bytes_used"),
+        bytes_total: figure("bytes_total"),
     })
 }

@@ -61,15 +61,22 @@ impl Describing {
             now_exactly: clock::now(),
             statistics: upstream.statistics(),
             has_figures: conf.counting == Counting::On,
-            has_checks: conf.check.is_some(),
+            has_checks: conf.checks(),
         }
     }
 
-    /// What there is to say of a peer; `index` is its index in the zone, and `number` what tells it
-    /// from others with its key and address.
-    pub(super) fn peer<'t>(&self, row: &PeerRow<'t>, index: usize, number: u32) -> Peer<'t> {
+    /// What there is to say of a peer of a table; `index` is its index in the zone, and `number`
+    /// what tells it from others with its key and address.
+    pub(super) fn peer<'t>(
+        &self,
+        table: &Table<'_>,
+        row: &PeerRow<'t>,
+        index: usize,
+        number: u32,
+    ) -> Peer<'t> {
         let (parameters, now) = (row.parameters, self.now_exactly);
-        let (header_time, response_time) = times(row, self.method, self.now);
+        let method = table.group_traits().method.unwrap_or(self.method);
+        let (header_time, response_time) = times(row, method, self.now);
         let closes_in = row.closes_in(&self.policies, now);
         let figures = self.statistics.map(|statistics| statistics.peer(index, row.peer.id));
         Peer {

@@ -8,13 +8,13 @@ use peer_zone::{PeerRow, Table};
 use status_document::{Counts, Head, Live, Over, Pass, Rows, Writer};
 
 use super::{
-    live::{describe as describe_live, variables},
+    live::{describe as describe_live, settings_of, variables},
     peer::{Describing, state},
     upstream::{describe, name},
     walk::{Go, Visitor, Walk},
 };
 use crate::{
-    config::{GeoConf, MapConf, VariableConf},
+    config::{GeoConf, MapConf, SettingsConf, VariableConf},
     live::LiveVariable,
     nginx::clock,
     process,
@@ -56,6 +56,8 @@ pub(super) struct Document {
     variables: Vec<LiveVariable<VariableConf>>,
     networks: Vec<LiveVariable<GeoConf>>,
     maps: Vec<LiveVariable<MapConf>>,
+    /// Of the groups of upstreams.
+    settings: Vec<LiveVariable<SettingsConf>>,
     /// The keys of the only peers that are wanted; none: all.
     keys: Vec<String>,
     place: Place,
@@ -87,7 +89,7 @@ impl Visitor for Peers<'_, '_> {
     fn visit(&mut self, table: &Table<'_>, row: &PeerRow<'_>, position: usize, index: usize) {
         self.counts.add(state(row, self.describing.now));
         if self.rows == Rows::Write {
-            let peer = self.describing.peer(row, index, table.number_of(position));
+            let peer = self.describing.peer(table, row, index, table.number_of(position));
             self.writer.peer(&peer, self.step.out);
         }
     }
@@ -111,6 +113,7 @@ impl Document {
             variables: variables(core),
             networks: variables(core),
             maps: variables(core),
+            settings: core.live_of().collect(),
             keys,
             place: Place::Beginning,
         }
@@ -176,7 +179,8 @@ impl Document {
         let Some(&(upstream, last_id)) = self.upstreams.get(at) else {
             return Place::BetweenPasses;
         };
-        let Some(described) = describe(upstream, pass.parts) else {
+        let settings = settings_of(upstream, &self.settings);
+        let Some(described) = describe(upstream, settings, pass.parts) else {
             return Place::Upstream(pass, at + 1);
         };
         self.writer.upstream(&described, step.out);

@@ -9,9 +9,11 @@ use status_document::{
 use super::{
     changes,
     figures::{histogram, of_upstream, seconds_since},
+    live,
 };
 use crate::{
-    config::{Counting, Kind, UpstreamConf},
+    config::{Counting, Kind, SettingsConf, UpstreamConf},
+    live::LiveVariable,
     nginx::clock,
     process,
     upstream::Upstream,
@@ -24,9 +26,14 @@ pub(super) fn name(upstream: &Upstream) -> &str {
 }
 
 /// What there is to say of an upstream; `None` if this process has no entry in its zone.
-pub(super) fn describe(upstream: &Upstream, parts: Parts) -> Option<status_document::Upstream> {
-    let mut described = upstream
-        .with_worker(|worker| describe_zone(upstream.settings(), worker, parts.report))??;
+pub(super) fn describe(
+    upstream: &Upstream,
+    settings: Option<&LiveVariable<SettingsConf>>,
+    parts: Parts,
+) -> Option<status_document::Upstream> {
+    let mut described = upstream.with_worker(|worker| {
+        describe_zone(upstream.settings(), settings, worker, parts.report)
+    })??;
     let (changes_total, changes) = changes::of(upstream, parts.changes);
     described.changes_total = changes_total;
     described.changes = changes;
@@ -42,6 +49,7 @@ pub(super) fn describe(upstream: &Upstream, parts: Parts) -> Option<status_docum
 
 fn describe_zone(
     conf: &UpstreamConf,
+    settings: Option<&LiveVariable<SettingsConf>>,
     worker: &mut Worker,
     with_report: bool,
 ) -> Option<status_document::Upstream> {
@@ -79,6 +87,7 @@ fn describe_zone(
             count: groups,
             unknown_total: statistics.unknown_groups,
             empty_total: statistics.empty_groups,
+            settings: settings.and_then(live::describe_settings),
         }),
         checks_not_made: statistics.checks_not_made,
         drained: statistics.drained,

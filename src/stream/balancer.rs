@@ -25,18 +25,24 @@ use crate::{
     nginx::{
         callback::{ERROR, OK, guard},
         stream::{ngx_stream_session_t, ngx_stream_upstream_srv_conf_t},
+        text::bytes,
     },
-    upstream::{asker::tries, at_once},
+    upstream::{
+        OwnMethod,
+        asker::TRIES_BEFORE_PICK,
+        at_once::{self, GetBy},
+        own_method,
+    },
 };
 
 /// Notes which callbacks are the shortest way for the sessions of an upstream, once the
 /// configuration has been read; `shows_connections`: variables show how many are open to a peer.
 pub(super) fn settle(upstream: &StreamUpstream, shows_connections: bool) {
     let method = upstream.settings().balance();
-    let (drains, times) = (upstream.settings().drain.is_some(), method.goes_by_times());
+    let (drains, times) = (upstream.settings().drains(), upstream.settings().goes_by_times());
     let is_grouped = upstream.settings().group.is_some();
-    let get = at_once::get_of::<SessionPeer>(method, drains, upstream.counts());
-    let get = get.filter(|_| !is_grouped);
+    let get_by = GetBy { prepares: drains, counts: upstream.counts(), is_grouped };
+    let get = at_once::get_of::<SessionPeer>(method, get_by);
     let is_plain = !drains && !times && !shows_connections;
     let free = is_plain.then(|| at_once::free_of::<SessionPeer>(upstream.counts()));
     upstream.method.set(method);
@@ -81,40 +87,57 @@ unsafe extern "C" fn init_with_care(
     guard(ERROR, || {
         // SAFETY: the caller's promise.
         unsafe {
-            let hash_key = if upstream.method.get().needs_key() {
-                match hash_key::key_of(upstream, session) {
-                    Some(key) => Some(key),
-                    None => return ERROR,
-                }
-            } else {
-                None
-            };
             let Some(group) = &upstream.settings().group else {
-                return begin(upstream, session, hash_key);
+                let own = OwnMethod { method: None, key: None };
+                return match hash_key_of(upstream, session, &own) {
+                    Some(hash_key) => begin(upstream, session, hash_key),
+                    None => ERROR,
+                };
             };
-            match group_of(session, group) {
-                Some(name) => begin_grouped(upstream, session, (hash_key, name)),
+            let Some(name) = group_of(session, group) else { return ERROR };
+            let own = if group.settings.is_some() {
+                let pool = (*(*session).connection).pool;
+                own_method(upstream, group, bytes(name), pool)
+            } else {
+                Some(OwnMethod { method: None, key: None })
+            };
+            let Some(own) = own else { return ERROR };
+            match hash_key_of(upstream, session, &own) {
+                Some(hash_key) => begin_grouped(upstream, session, (hash_key, name)),
                 None => ERROR,
             }
         }
     })
 }
 
-/// The name of the group that a session asks for, in its pool; `None` if nginx cannot evaluate it,
-/// or has no memory.
+/// What the session is hashed by, if the method goes by a key; `None` if nginx cannot evaluate it.
+///
+/// # Safety
+///
+/// As for [`init_with_care`].
+unsafe fn hash_key_of(
+    upstream: &'static StreamUpstream,
+    session: *mut ngx_stream_session_t,
+    own: &OwnMethod,
+) -> Option<Option<ngx_str_t>> {
+    if !own.method.unwrap_or(upstream.method.get()).needs_key() {
+        return Some(None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { hash_key::key_in_group(own, upstream, session) }.map(Some)
+}
+
+/// The name of the group that a session asks for, as long as which it lives: a value that is
+/// evaluated anew lies in other memory. `None` if nginx cannot evaluate it.
 ///
 /// # Safety
 ///
 /// As for [`init_with_care`].
 unsafe fn group_of(session: *mut ngx_stream_session_t, group: &GroupConf) -> Option<ngx_str_t> {
-    // SAFETY: the caller's promise. The value is copied at once, since variables may be evaluated
-    // anew.
-    unsafe {
-        let name = text::evaluate(NonNull::new(session)?, &group.text)?;
-        // One that is too long is unknown as well.
-        let name = &name[..name.len().min(MAX_GROUP + 1)];
-        ngx_str_t::from_bytes((*(*session).connection).pool, name)
-    }
+    // SAFETY: the caller's promise.
+    let name = unsafe { text::evaluate(NonNull::new(session)?, &group.text)? };
+    // One that is too long is unknown as well.
+    Some(ngx_str_t { len: name.len().min(MAX_GROUP + 1), data: name.as_ptr().cast_mut() })
 }
 
 /// Makes what a session keeps, and tells nginx of it.
@@ -142,7 +165,7 @@ unsafe fn begin(
 ///
 /// # Safety
 ///
-/// As for [`begin`]; the name lies in the session's pool.
+/// As for [`begin`]; the name lives as long as the session.
 unsafe fn begin_grouped(
     upstream: &'static StreamUpstream,
     session: *mut ngx_stream_session_t,
@@ -151,10 +174,8 @@ unsafe fn begin_grouped(
     // SAFETY: the caller's promise.
     let made = unsafe { SessionPeer::make_grouped(session, upstream, hash_key_and_group) };
     let Some(peer) = made else { return ERROR };
-    // SAFETY: it was made just now, and nobody makes a `&mut` to it.
-    let tries = tries(unsafe { &*peer }, None);
     // SAFETY: the caller's promise.
-    unsafe { tell(upstream, session, peer, tries) };
+    unsafe { tell(upstream, session, peer, TRIES_BEFORE_PICK) };
     OK
 }
 

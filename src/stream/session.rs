@@ -4,7 +4,7 @@ use core::{cell::Cell, mem::MaybeUninit, ptr::NonNull};
 
 use ngx::ffi::ngx_str_t;
 use peer_statistics::Slot;
-use peer_zone::{Connections, Method, RequestOutcome, ResponseTime, Times};
+use peer_zone::{Connections, Method, PickedPeer, RequestOutcome, ResponseTime, Times};
 
 use super::{module, upstream::StreamUpstream};
 use crate::{
@@ -67,7 +67,7 @@ impl SessionPeer {
     ///
     /// # Safety
     ///
-    /// As for [`make`](Self::make); the name lies in the session's pool.
+    /// As for [`make`](Self::make); the name lives as long as the session.
     pub(super) unsafe fn make_grouped(
         session: *mut ngx_stream_session_t,
         upstream: &'static StreamUpstream,
@@ -151,24 +151,25 @@ impl SessionPeer {
 
     /// The session is connected to its peer: for `least_time connect`.
     pub(super) fn note_connect(&self) {
-        let Some(least_time) = self.upstream.settings().balance().least_time() else { return };
-        if least_time.time == ResponseTime::Connect
-            && let Some(time) = self.attempt().and_then(|attempt| known(attempt.connect_time))
-        {
-            self.open.with_held(|held| {
-                self.upstream.with_worker(|worker| worker.note_header(held, time, least_time))
-            });
-        }
+        let of_upstream = self.upstream.settings().balance();
+        self.open.with_held(|held| {
+            if let Some(least_time) = held.own_method().unwrap_or(of_upstream).least_time()
+                && least_time.time == ResponseTime::Connect
+                && let Some(time) = self.attempt().and_then(|attempt| known(attempt.connect_time))
+            {
+                self.upstream.with_worker(|worker| worker.note_header(held, time, least_time));
+            }
+        });
     }
 
-    /// What the peer took, as the method needs it, at the end of an attempt.
-    pub(super) fn times(&self, outcome: RequestOutcome) -> Option<Times> {
+    /// What the peer that it had took, as the method needs it, at the end of an attempt.
+    pub(super) fn times(&self, held: &PickedPeer, outcome: RequestOutcome) -> Option<Times> {
         if self.open.is_drained() {
             return None;
         }
         let attempt = self.attempt()?;
         let first = known(attempt.first_byte_time);
-        match self.upstream.settings().balance() {
+        match held.own_method().unwrap_or(self.upstream.settings().balance()) {
             Method::PeakEwma => {
                 let time = first.or(known(attempt.connect_time)).or(known(attempt.response_time));
                 let time = time.unwrap_or(0);

@@ -1,17 +1,21 @@
 //! Texts with variables, as stream has them.
 
 use core::{mem, ptr::NonNull};
+use std::sync::Arc;
 
 use ngx::{
     core::Pool,
     ffi::{ngx_conf_t, ngx_str_t},
 };
+use upstream_settings::IsVariable;
 
+use super::module::core_main_conf;
 use crate::nginx::{
     callback::OK,
+    named_variables,
     stream::{
         compile_complex_value, complex_value, flushed_variable, ngx_stream_compile_complex_value_t,
-        ngx_stream_complex_value_t, ngx_stream_session_t, variable_index,
+        ngx_stream_complex_value_t, ngx_stream_session_t, variable, variable_index,
     },
     text::{Text, bytes},
     variable_value::{bytes_of, is_current},
@@ -77,4 +81,37 @@ pub(super) unsafe fn evaluate<'a>(
     let code = unsafe { complex_value(session, complex, &raw mut value) };
     // SAFETY: what nginx has evaluated lies in the session's memory.
     (code == Some(OK)).then(|| unsafe { bytes(value) })
+}
+
+/// What says whether sessions have a variable of a name, once the configuration has been read.
+///
+/// # Safety
+///
+/// The configuration is valid, and in the block `stream` or at its end.
+pub(crate) unsafe fn variable_names(cf: *mut ngx_conf_t) -> IsVariable {
+    // SAFETY: the caller's promise.
+    let Some(core) = core_main_conf(unsafe { &*cf }) else { return Arc::new(|_| false) };
+    // SAFETY: nginx keeps its core module's configuration for as long as the cycle.
+    unsafe {
+        named_variables::lookup(&raw const core.variables_hash, &raw const core.prefix_variables)
+    }
+}
+
+/// As [`evaluate`], a text that does not stand in the configuration, with variables by their names.
+/// It lives as long as the session.
+///
+/// # Safety
+///
+/// The session lives.
+pub(super) unsafe fn evaluate_by_names(
+    session: *mut ngx_stream_session_t,
+    text: &str,
+) -> Option<ngx_str_t> {
+    // SAFETY: the caller's promise: a session has a connection, with its pool; a value lies in the
+    // session's memory.
+    unsafe {
+        named_variables::evaluate((*(*session).connection).pool, text, |name, hash| {
+            variable(session, name, hash)?.as_ref().map(|value| bytes_of(value))
+        })
+    }
 }

@@ -37,7 +37,7 @@ impl Serving for StreamConf {
     /// Ends sessions at peers that have left. Where more are to be ended, it looks again.
     fn look_after(&self, now: u64) -> Option<Duration> {
         let look = |upstream: &StreamUpstream| {
-            if upstream.settings().drain.is_none() && !tls_sessions::has_any(upstream) {
+            if !upstream.settings().drains() && !tls_sessions::has_any(upstream) {
                 return None;
             }
             upstream.drains.refresh(upstream, self.core, now);

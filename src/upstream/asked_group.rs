@@ -12,11 +12,11 @@ use crate::{
     nginx::text::bytes,
 };
 
-/// That, and what it gets. It lies in the pool of the request or session, behind a
+/// That, and what it gets. It lies in the memory of the request or session, behind a
 /// [`Keyed`](super::keyed::Keyed).
 pub(crate) struct AskedGroup {
-    /// In the same pool.
-    name: ngx_str_t,
+    /// In memory that lives as long as this.
+    name: GroupName<'static>,
     status: Cell<GroupStatus>,
     chosen: Cell<Chosen>,
     /// The group that it has got its peer from.
@@ -26,6 +26,8 @@ pub(crate) struct AskedGroup {
 /// Among which peers it chooses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Chosen {
+    /// Not known before the first pick.
+    Unresolved,
     /// Those of the group that it asks for.
     Asked,
     /// Those of the group of `else=`.
@@ -36,64 +38,110 @@ enum Chosen {
     Nobody,
 }
 
+/// Among which peers those choose whose group cannot serve. Those of any group that have a key go
+/// by it, so that the same request finds the same one.
+fn otherwise(worker: &mut Worker, conf: &GroupConf, key: &[u8]) -> Chosen {
+    match &conf.otherwise {
+        Otherwise::Nobody => Chosen::Nobody,
+        Otherwise::Group(_) => Chosen::Other,
+        Otherwise::Any if key.is_empty() => Chosen::Any(worker.random()),
+        Otherwise::Any => {
+            let hash = u64::from(peer_balance::key_hash(key));
+            Chosen::Any(hash << u32::BITS | hash)
+        }
+    }
+}
+
 impl AskedGroup {
     /// It asks for the group of this name.
-    pub(super) fn new(name: ngx_str_t) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// The name lies in memory that lives, and does not change, for as long as what is returned.
+    pub(super) unsafe fn new(name: ngx_str_t) -> Self {
         Self {
-            name,
+            // SAFETY: the caller's promise.
+            name: GroupName::new(unsafe { bytes(name) }),
             status: Cell::new(GroupStatus::Unknown),
-            chosen: Cell::new(Chosen::Nobody),
+            chosen: Cell::new(Chosen::Unresolved),
             picked: Cell::default(),
         }
     }
 
-    fn name(&self) -> &[u8] {
-        // SAFETY: it lies in the pool in which this lies, too, and is not changed.
-        unsafe { bytes(self.name) }
+    /// The name of the group, if nothing is known yet that keeps it from the peers of that one.
+    #[inline]
+    pub(super) fn asked(&self) -> Option<GroupName<'_>> {
+        let may_ask = match self.chosen.get() {
+            Chosen::Unresolved => is_group(self.name.bytes()),
+            chosen => chosen == Chosen::Asked,
+        };
+        may_ask.then_some(self.name)
     }
 
-    /// Finds out among which peers it chooses. `key` is what the method goes by, if it goes by
-    /// something of the request's: so that of any group the same request finds the same one.
-    /// `sticky` is the peer that its cookie names, to which it comes back though that drains.
+    /// Whether it is not known yet among which peers it chooses.
+    pub(super) fn is_unresolved(&self) -> bool {
+        self.chosen.get() == Chosen::Unresolved
+    }
+
+    /// It has got a peer of the group that it asks for, as its first one.
+    #[inline]
+    pub(super) fn set_served(&self, group: PickedGroup) {
+        self.status.set(GroupStatus::Ok);
+        self.chosen.set(Chosen::Asked);
+        self.picked.set(group);
+    }
+
+    /// Finds out among which peers it chooses. `key` is what the method goes by, if it
+    /// goes by something of the request's: so that of any group the same request finds the same
+    /// one. `sticky` is the peer that its cookie names, to which it comes back though that drains.
     pub(crate) fn resolve(
         &self,
         worker: &mut Worker,
         conf: &GroupConf,
         (key, sticky): (&[u8], Option<u64>),
     ) {
-        let name = self.name();
-        let status = if is_group(name) {
-            worker.group_status(GroupName::new(name))
-        } else {
-            GroupStatus::Unknown
-        };
+        let name = self.name;
+        let status =
+            if is_group(name.bytes()) { worker.group_status(name).0 } else { GroupStatus::Unknown };
         self.status.set(status);
+        if status == GroupStatus::Ok {
+            self.chosen.set(Chosen::Asked);
+            return;
+        }
         let mut has_session = || {
-            let is_named = |id| worker.serves_session(GroupName::new(name), id);
+            let is_named = |id| worker.serves_session(name, id);
             status == GroupStatus::Empty && sticky.is_some_and(is_named)
         };
-        let is_served = status == GroupStatus::Ok || has_session();
-        self.chosen.set(match (&conf.otherwise, status) {
-            _ if is_served => Chosen::Asked,
-            (Otherwise::Nobody, _) => Chosen::Nobody,
-            (Otherwise::Group(_), _) => Chosen::Other,
-            (Otherwise::Any, _) if key.is_empty() => Chosen::Any(worker.random()),
-            (Otherwise::Any, _) => {
-                let hash = u64::from(peer_balance::key_hash(key));
-                Chosen::Any(hash << u32::BITS | hash)
-            }
-        });
+        let has_session = has_session();
+        let chosen = if has_session { Chosen::Asked } else { otherwise(worker, conf, key) };
+        self.chosen.set(chosen);
+    }
+
+    /// Whether the group that it asks for serves only those whose cookies name one of its peers,
+    /// and it is one of these.
+    pub(super) fn has_session_only(&self) -> bool {
+        self.chosen.get() == Chosen::Asked && self.status.get() == GroupStatus::Empty
+    }
+
+    /// The peer that its cookie names cannot serve it: it chooses as those without a cookie.
+    pub(super) fn leave_session(&self, worker: &mut Worker, conf: &GroupConf, key: &[u8]) {
+        self.chosen.set(otherwise(worker, conf, key));
+    }
+
+    /// Whether the group that it asks for has peers in service.
+    pub(super) fn is_ok(&self) -> bool {
+        self.status.get() == GroupStatus::Ok
     }
 
     /// Among which peers it chooses; `None`: among none.
     pub(crate) fn among<'a>(&'a self, conf: &'a GroupConf) -> Option<Among<'a>> {
         match (self.chosen.get(), &conf.otherwise) {
-            (Chosen::Asked, _) => Some(Among::Group(GroupName::new(self.name()))),
+            (Chosen::Asked, _) => Some(Among::Group(self.name)),
             (Chosen::Other, Otherwise::Group(name)) => {
                 Some(Among::Group(GroupName::new(name.as_bytes())))
             }
             (Chosen::Any(number), _) => Some(Among::Any(number)),
-            (Chosen::Nobody | Chosen::Other, _) => None,
+            (Chosen::Unresolved | Chosen::Nobody | Chosen::Other, _) => None,
         }
     }
 
@@ -122,7 +170,7 @@ impl AskedGroup {
         if let Some(zone) = upstream.zone() {
             zone.count_group_refusal(is_empty);
         }
-        let name = self.name();
+        let name = self.name.bytes();
         let shown = &name[..name.len().min(MAX_GROUP)];
         let conf = upstream.settings();
         let upstream = conf.etcd.as_ref().map_or("", |etcd| &etcd.upstream);

@@ -7,14 +7,18 @@ use ngx::ffi::{
 };
 use peer_statistics::Slot;
 use peer_zone::{
-    Among, KeyProgress, Method, Pick, PickContext, PickedGroup, PickedPeer, RequestOutcome, Worker,
+    Among, GroupName, KeyProgress, Method, Pick, PickContext, PickedGroup, PickedPeer,
+    RequestOutcome, Worker,
 };
 
 use super::{
     asked_group::AskedGroup, copies::Copies, holder::Holder, keyed::Keyed, state::Upstream,
     tried::Tried,
 };
-use crate::nginx::{clock, log};
+use crate::{
+    config::{GroupConf, Otherwise},
+    nginx::{clock, log},
+};
 
 /// What asks for a peer. nginx has it as the data of its callbacks.
 pub(crate) trait Asker: Sized {
@@ -161,16 +165,52 @@ pub(crate) unsafe fn pick<A: Asker>(
     let (tried, now, keyed) = (asker.tried(), clock::cached(), asker.keyed());
     let key = keyed.map_or(&[][..], |keyed| keyed.hash_key.as_bytes());
     let group = asker.group().zip(asker.upstream().settings().group.as_ref());
-    let among = match group {
-        Some((group, conf)) => group.among(conf).ok_or(Refused::NoGroup)?,
+    let is_first = tried.is_empty();
+    let mut among = match group {
+        Some((group, conf)) => {
+            if group.is_unresolved() {
+                group.resolve(worker, conf, (key, context.sticky));
+            }
+            group.among(conf).ok_or(Refused::NoGroup)?
+        }
         None => Among::Everyone,
     };
-    let context = PickContext { method: asker.method(), key, among, ..context };
-    let is_first = tried.is_empty();
+    // Behind the peer of a session are those of `else`.
+    let others = group.filter(|(group, _)| group.has_session_only());
+    let others = others.map_or(0, |(_, conf)| tries_otherwise(worker, conf));
+    let context = PickContext { method: asker.method(), key, ..context };
     let mut progress = keyed.map_or_else(KeyProgress::default, |keyed| keyed.progress.get());
-    let tries = (!is_first, first);
-    let picked =
-        worker.pick_with_care(&context, &mut progress, now, |id| tried.contains(id), tries);
+    let mut pick_of = |worker: &mut Worker, among, has_others, first| {
+        let context = PickContext { among, has_others, ..context };
+        let is_tried = |id| tried.contains(id);
+        worker.pick_with_care(&context, &mut progress, now, is_tried, (!is_first, first))
+    };
+    let mut picked = pick_of(worker, among, others > 0, first);
+    if let Some((group, conf)) = group
+        && matches!(picked, Pick::Busy)
+        && !group.is_ok()
+    {
+        if group.has_session_only() {
+            group.leave_session(worker, conf, key);
+            among = group.among(conf).ok_or(Refused::NoGroup)?;
+            picked = pick_of(worker, among, false, None);
+        }
+        // The group of `else` is not there, or no group at all.
+        if matches!(picked, Pick::Busy) && is_first && worker.tries_among(among) == 0 {
+            return Err(Refused::NoGroup);
+        }
+    }
+    if is_first && (group.is_some() || context.sticky.is_some()) {
+        let has_session = group.is_some_and(|(group, _)| group.has_session_only());
+        let in_service = if has_session { others } else { worker.tries_among(among) };
+        // The peer of a session that drains is not among those in service.
+        let is_beside = match &picked {
+            Pick::Peer(held) => held.is_named() && !worker.gets_new_requests(held),
+            Pick::Busy => false,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { limit_tries(connection, in_service + u32::from(is_beside)) };
+    }
     if let Some(keyed) = keyed {
         keyed.progress.set(progress);
     }
@@ -223,20 +263,30 @@ pub(crate) unsafe fn refuse_group<A: Asker>(
     NGX_DECLINED as ngx_int_t
 }
 
-/// Finds out among which peers a request or session chooses that asks for a group. Returns how
-/// often it may be tried: once for each peer in service among these, as nginx's `tries`. `sticky`
-/// is the peer that its cookie names.
-pub(crate) fn tries<A: Asker>(asker: &A, sticky: Option<u64>) -> u32 {
-    let upstream = asker.upstream();
-    let Some((group, conf)) = asker.group().zip(upstream.settings().group.as_ref()) else {
-        return 0;
-    };
-    let key = asker.keyed().map_or(&[][..], |keyed| keyed.hash_key.as_bytes());
-    let tries = upstream.with_worker(|worker| {
-        group.resolve(worker, conf, (key, sticky));
-        group.among(conf).map_or(0, |among| worker.tries_among(among))
-    });
-    tries.unwrap_or(0)
+/// How often a request may be tried among the peers of `else`.
+fn tries_otherwise(worker: &mut Worker, conf: &GroupConf) -> u32 {
+    match &conf.otherwise {
+        Otherwise::Nobody => 0,
+        Otherwise::Group(name) => worker.tries_among(Among::Group(GroupName::new(name.as_bytes()))),
+        Otherwise::Any => worker.tries_among(Among::Any(0)),
+    }
+}
+
+/// nginx's count of tries before the first pick of a request or session that asks for a group or
+/// comes with a cookie: only with the pick it is known how many there may be, once for each peer in
+/// service among those that it chooses from, as nginx's `tries`.
+pub(crate) const TRIES_BEFORE_PICK: u32 = u32::MAX;
+
+/// There may be no more tries than this. nginx has lowered its count to that of
+/// `proxy_next_upstream_tries` already.
+///
+/// # Safety
+///
+/// The connection is valid, and no reference to it is in use.
+#[inline(always)]
+pub(crate) unsafe fn limit_tries(connection: *mut ngx_peer_connection_t, most: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (*connection).tries = (*connection).tries.min(most as ngx_uint_t) };
 }
 
 /// Counts that a peer was picked, whatever chose it, at `now` (ms).

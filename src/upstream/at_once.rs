@@ -8,9 +8,9 @@
 use core::{ffi::c_void, marker::PhantomData};
 
 use ngx::ffi::{ngx_int_t, ngx_peer_connection_t, ngx_uint_t};
-use peer_zone::{KeyProgress, Method, Missed, PickedPeer, RequestAddress, Take, Worker};
+use peer_zone::{GroupName, KeyProgress, Method, Missed, PickedPeer, RequestAddress, Take, Worker};
 
-use super::asker::{Asker, First, reset, without_this_try};
+use super::asker::{Asker, First, limit_tries, reset, without_this_try};
 use crate::nginx::{
     callback::{ERROR, OK, guard},
     clock,
@@ -25,6 +25,14 @@ trait AtOnce {
     fn pick<const IS_WIDE: bool>(
         worker: &mut Worker,
         asker: &impl Asker,
+        first: Option<u64>,
+        take: impl Take,
+    ) -> Result<(), Missed>;
+
+    /// See [`Worker::pick_in_group_at_once`].
+    fn pick_in_group<const IS_WIDE: bool>(
+        worker: &mut Worker,
+        asker_and_group: (&impl Asker, GroupName<'_>),
         first: Option<u64>,
         take: impl Take,
     ) -> Result<(), Missed>;
@@ -46,6 +54,16 @@ macro_rules! by_order {
                 take: impl Take,
             ) -> Result<(), Missed> {
                 worker.pick_at_once::<IS_WIDE>(Method::$method, first, take)
+            }
+
+            #[inline(always)]
+            fn pick_in_group<const IS_WIDE: bool>(
+                worker: &mut Worker,
+                (_, group): (&impl Asker, GroupName<'_>),
+                first: Option<u64>,
+                take: impl Take,
+            ) -> Result<(), Missed> {
+                worker.pick_in_group_at_once::<IS_WIDE>(Method::$method, group, first, take)
             }
         }
     };
@@ -75,6 +93,21 @@ impl AtOnce for ByKey {
         keyed.progress.set(progress);
         Ok(())
     }
+
+    #[inline(always)]
+    fn pick_in_group<const IS_WIDE: bool>(
+        worker: &mut Worker,
+        (asker, group): (&impl Asker, GroupName<'_>),
+        first: Option<u64>,
+        take: impl Take,
+    ) -> Result<(), Missed> {
+        let keyed = asker.keyed().ok_or(Missed::Careful(first))?;
+        let mut progress = KeyProgress::default();
+        let (method, own) = (asker.method(), keyed.hash_key.as_bytes());
+        worker.pick_own_in_group_at_once((method, group), own, &mut progress, take)?;
+        keyed.progress.set(progress);
+        Ok(())
+    }
 }
 
 /// A method that compares two peers.
@@ -92,15 +125,24 @@ impl AtOnce for OfTwo {
     ) -> Result<(), Missed> {
         worker.pick_of_two_at_once(asker.method(), clock::cached(), take)
     }
+
+    #[inline(always)]
+    fn pick_in_group<const IS_WIDE: bool>(
+        worker: &mut Worker,
+        (asker, group): (&impl Asker, GroupName<'_>),
+        _first: Option<u64>,
+        take: impl Take,
+    ) -> Result<(), Missed> {
+        worker.pick_of_two_in_group_at_once((asker.method(), group), clock::cached(), take)
+    }
 }
 
 type Free = unsafe extern "C" fn(*mut ngx_peer_connection_t, *mut c_void, ngx_uint_t);
 type Get = unsafe extern "C" fn(*mut ngx_peer_connection_t, *mut c_void) -> ngx_int_t;
 
-/// The callback `get` of a method; `prepares`: for an upstream that needs more than a peer;
-/// `counts`: for one whose figures are counted. `None` if the method compares all peers.
-pub(crate) fn get_of<A: Asker>(method: Method, prepares: bool, counts: bool) -> Option<Get> {
-    let get_by = GetBy { prepares, counts };
+/// The callback `get` of a method, for an upstream that needs this of it. `None` if the method
+/// compares all peers.
+pub(crate) fn get_of<A: Asker>(method: Method, get_by: GetBy) -> Option<Get> {
     match method {
         Method::RoundRobin => Some(get_by.method::<A, RoundRobin>()),
         Method::LeastConn => Some(get_by.method::<A, LeastConn>()),
@@ -113,23 +155,40 @@ pub(crate) fn get_of<A: Asker>(method: Method, prepares: bool, counts: bool) -> 
 
 /// What an upstream needs of the callback.
 #[derive(Clone, Copy)]
-struct GetBy {
-    prepares: bool,
-    counts: bool,
+pub(crate) struct GetBy {
+    /// More than a peer.
+    pub(crate) prepares: bool,
+    /// Its figures are counted.
+    pub(crate) counts: bool,
+    /// Its peers are in groups.
+    pub(crate) is_grouped: bool,
 }
 
 impl GetBy {
     fn method<A: Asker, M: AtOnce>(self) -> Get {
-        match self {
-            Self { prepares: false, counts: false } => get::<A, M, false, false>,
-            Self { prepares: false, counts: true } => get::<A, M, false, true>,
-            Self { prepares: true, counts: false } => get::<A, M, true, false>,
-            Self { prepares: true, counts: true } => get::<A, M, true, true>,
+        if self.is_grouped {
+            return self.among::<A, M, true>();
+        }
+        self.among::<A, M, false>()
+    }
+
+    fn among<A: Asker, M: AtOnce, const IN_GROUP: bool>(self) -> Get {
+        match (self.prepares, self.counts) {
+            (false, false) => get::<A, M, IN_GROUP, false, false>,
+            (false, true) => get::<A, M, IN_GROUP, false, true>,
+            (true, false) => get::<A, M, IN_GROUP, true, false>,
+            (true, true) => get::<A, M, IN_GROUP, true, true>,
         }
     }
 }
 
-unsafe extern "C" fn get<A: Asker, M: AtOnce, const PREPARES: bool, const COUNTS: bool>(
+unsafe extern "C" fn get<
+    A: Asker,
+    M: AtOnce,
+    const IN_GROUP: bool,
+    const PREPARES: bool,
+    const COUNTS: bool,
+>(
     connection: *mut ngx_peer_connection_t,
     data: *mut c_void,
 ) -> ngx_int_t {
@@ -141,7 +200,7 @@ unsafe extern "C" fn get<A: Asker, M: AtOnce, const PREPARES: bool, const COUNTS
         unsafe { reset(connection) };
         let missed = if asker.tried().is_empty() {
             // SAFETY: as above; no peer has been tried.
-            match unsafe { pick::<A, M, false, COUNTS>(connection, asker, None) } {
+            match unsafe { pick::<A, M, IN_GROUP, false, COUNTS>(connection, asker, None) } {
                 // SAFETY: as above.
                 Ok(()) if PREPARES => return unsafe { asker.prepare(connection) },
                 Ok(()) => return OK,
@@ -154,7 +213,7 @@ unsafe extern "C" fn get<A: Asker, M: AtOnce, const PREPARES: bool, const COUNTS
         unsafe {
             match missed {
                 Missed::Narrow(first) => {
-                    get_wide::<A, M, PREPARES, COUNTS>(connection, asker, first.into())
+                    get_wide::<A, M, IN_GROUP, PREPARES, COUNTS>(connection, asker, first.into())
                 }
                 Missed::Careful(first) => asker.get_with_care(connection, first.into()),
             }
@@ -170,7 +229,13 @@ unsafe extern "C" fn get<A: Asker, M: AtOnce, const PREPARES: bool, const COUNTS
 ///
 /// As for [`Asker::get_with_care`]. No peer has been tried.
 #[inline(never)]
-unsafe extern "C" fn get_wide<A: Asker, M: AtOnce, const PREPARES: bool, const COUNTS: bool>(
+unsafe extern "C" fn get_wide<
+    A: Asker,
+    M: AtOnce,
+    const IN_GROUP: bool,
+    const PREPARES: bool,
+    const COUNTS: bool,
+>(
     connection: *mut ngx_peer_connection_t,
     asker: &A,
     first: First,
@@ -178,7 +243,7 @@ unsafe extern "C" fn get_wide<A: Asker, M: AtOnce, const PREPARES: bool, const C
     guard(ERROR, || {
         // SAFETY: the caller's promise.
         unsafe {
-            match pick::<A, M, true, COUNTS>(connection, asker, first.into()) {
+            match pick::<A, M, IN_GROUP, true, COUNTS>(connection, asker, first.into()) {
                 Ok(()) if PREPARES => asker.prepare(connection),
                 Ok(()) => OK,
                 Err(Missed::Narrow(first) | Missed::Careful(first)) => {
@@ -234,7 +299,13 @@ impl<A: Asker, M: AtOnce, const IS_WIDE: bool, const COUNTS: bool> Take
 ///
 /// As for [`Asker::get_with_care`]. No peer has been tried.
 #[inline(always)]
-unsafe fn pick<A: Asker, M: AtOnce, const IS_WIDE: bool, const COUNTS: bool>(
+unsafe fn pick<
+    A: Asker,
+    M: AtOnce,
+    const IN_GROUP: bool,
+    const IS_WIDE: bool,
+    const COUNTS: bool,
+>(
     connection: *mut ngx_peer_connection_t,
     asker: &A,
     first: Option<u64>,
@@ -242,9 +313,40 @@ unsafe fn pick<A: Asker, M: AtOnce, const IS_WIDE: bool, const COUNTS: bool>(
     // SAFETY: a pick and what it calls here change the asker and counts, and ask nginx for memory.
     let picked = unsafe {
         let take = Asking::<A, M, IS_WIDE, COUNTS> { connection, asker, method: PhantomData };
-        asker.upstream().with_worker_alone(|worker| M::pick::<IS_WIDE>(worker, asker, first, take))
+        if IN_GROUP {
+            pick_in_group::<A, M, IS_WIDE, COUNTS>(asker, first, take)
+        } else {
+            asker
+                .upstream()
+                .with_worker_alone(|worker| M::pick::<IS_WIDE>(worker, asker, first, take))
+        }
     };
     picked.unwrap_or(Err(Missed::Careful(first)))
+}
+
+/// As [`pick`], among the peers of the group that the asker asks for.
+///
+/// # Safety
+///
+/// As for [`pick`].
+#[inline(always)]
+unsafe fn pick_in_group<A: Asker, M: AtOnce, const IS_WIDE: bool, const COUNTS: bool>(
+    asker: &A,
+    first: Option<u64>,
+    take: Asking<'_, A, M, IS_WIDE, COUNTS>,
+) -> Option<Result<(), Missed>> {
+    let group = asker.group()?;
+    let name = group.asked()?;
+    let connection = take.connection;
+    // SAFETY: as in `pick`.
+    unsafe {
+        asker.upstream().with_worker_alone(|worker| {
+            M::pick_in_group::<IS_WIDE>(worker, (asker, name), first, take)?;
+            group.set_served(worker.last_group());
+            limit_tries(connection, worker.last_tries());
+            Ok(())
+        })
+    }
 }
 
 /// The callback `free`; `counts`: for an upstream whose figures are counted.

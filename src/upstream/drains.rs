@@ -29,7 +29,8 @@ const DRAIN_TICK: Duration = peer_drain::DRAIN_TICK;
 
 /// What an upstream has of drains.
 pub(crate) struct Drains<R> {
-    /// Its open connections; only in workers, where there is `etcd_drain`.
+    /// Its open connections; only in workers, where there is `etcd_drain`, or may be a drain of a
+    /// group's own.
     open: Exclusive<Option<Draining<R>>>,
     /// What `etcd_drain` comes to just now, as its variables say; looked up each time that this
     /// process looks for what is due.
@@ -53,7 +54,7 @@ impl<R> Drains<R> {
     /// many as `connections`. There are never more requests at peers than those; memory that is
     /// not used is not touched.
     pub(crate) fn start(&self, upstream: &Upstream, connections: usize, core: &CoreConf) {
-        let (Some(_), Some(zone)) = (&upstream.settings().drain, upstream.zone()) else { return };
+        let Some(zone) = upstream.zone().filter(|_| upstream.settings().drains()) else { return };
         let replaced = self.open.replace(Some(Draining::new(connections, zone))).map(drop);
         replaced.unwrap_or_else(|lent| lent.report("the list of open connections"));
         self.refresh(upstream, core, 0);
@@ -93,7 +94,7 @@ impl<R> Drains<R> {
         id: u64,
         has_cookie: bool,
     ) {
-        if upstream.settings().drain.is_some()
+        if upstream.settings().drains()
             && let Some(zone) = upstream.zone()
         {
             self.enter_zone(zone, upstream, request, id, has_cookie);
@@ -167,16 +168,18 @@ impl<R> Drains<R> {
         closing: &Closing<R>,
     ) -> Option<Duration> {
         let conf = upstream.settings();
-        let (Some(drain), Some(current), Some(etcd)) = (&conf.drain, self.now.get(), &conf.etcd)
-        else {
+        let etcd = conf.etcd.as_ref()?;
+        let of_upstream =
+            conf.drain.as_ref().zip(self.now.get()).map(|(conf, drain)| (drain, conf.on));
+        if of_upstream.is_none() && !conf.has_settings() {
             return None;
-        };
+        }
         let planned = self.open.with_some(|open| {
             if open.is_idle() {
                 return None;
             }
-            upstream
-                .with_worker(|worker| open.plan(&etcd.upstream, worker, (current, drain.on), now))
+            let how = (of_upstream, conf.has_settings());
+            upstream.with_worker(|worker| open.plan(&etcd.upstream, worker, how, now))
         });
         let (plan, is_closing) = planned.flatten()?;
         let zone = upstream.zone()?;

@@ -50,6 +50,7 @@ pub(crate) unsafe fn allocate_grouped<T>(
     let keyed = unsafe {
         let keyed = room.add(1).cast::<Keyed>();
         keyed.write(Keyed { hash_key, progress: Cell::default() });
+        // The name lives as long, as the caller promises.
         keyed.add(1).cast::<AskedGroup>().write(AskedGroup::new(group));
         keyed
     };

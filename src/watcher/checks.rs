@@ -1,9 +1,10 @@
 //! Active checks: which peers are checked, and what becomes of the results.
 
-use std::{future::poll_fn, path::PathBuf, sync::Arc, task::Poll};
+use std::{collections::HashMap, future::poll_fn, path::PathBuf, sync::Arc, task::Poll};
 
 use peer_check::{
-    Address, CheckResult, Checked, Checks, Fault, HealthState, PeerId, Verdict, messages,
+    Address, CheckConfig, CheckKind, CheckPlan, CheckResult, Checked, Checks, Fault, HealthState,
+    LONGEST, PeerId, Verdict, messages,
 };
 use peer_statistics::CheckFault;
 use peer_zone::{Health, PeerSpec, Publisher, protocol::Publishing};
@@ -15,6 +16,7 @@ use crate::nginx::{clock, socket_address};
 /// The checks of one upstream, and the verdicts that are still to be published.
 pub(super) struct UpstreamChecks {
     checks: Checks,
+    plans: CheckPlans,
     verdicts: Vec<Verdict>,
     /// Whether every peer fails, and all are used.
     panics: bool,
@@ -23,15 +25,35 @@ pub(super) struct UpstreamChecks {
 }
 
 impl UpstreamChecks {
-    pub(super) fn new(checks: Checks) -> Self {
-        Self { checks, verdicts: Vec::new(), panics: false, not_made: 0 }
+    /// With the check of the upstream, if it has one; those of groups come later.
+    pub(super) fn new(config: Option<CheckConfig>) -> Self {
+        let plans = CheckPlans { of_upstream: config.is_some(), of_groups: HashMap::new() };
+        // Without one no peer goes by this.
+        let config = config.unwrap_or(CheckConfig {
+            kind: CheckKind::Tcp { exchange: None },
+            interval: LONGEST,
+            timeout: LONGEST,
+            fall: 1,
+            rise: 1,
+        });
+        let checks = Checks::new(config);
+        Self { checks, plans, verdicts: Vec::new(), panics: false, not_made: 0 }
+    }
+
+    /// How the peers of a group are checked, if not as those of others; `Some(None)`: they are not.
+    /// It acts with the next call that has these peers.
+    pub(super) fn set_plan(&mut self, group: &Arc<str>, plan: Option<Option<CheckPlan>>) {
+        match plan {
+            Some(plan) => self.plans.of_groups.insert(Arc::clone(group), plan),
+            None => self.plans.of_groups.remove(group),
+        };
     }
 
     /// These are the peers from now on.
     pub(super) fn set_peers(&mut self, publisher: &Publisher) {
-        self.checks.set_peers(
-            publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)),
-        );
+        let Self { checks, plans, .. } = self;
+        let all = publisher.listed_with_health();
+        checks.set_peers(all.filter_map(|(peer, health)| plans.checked(peer, health)));
     }
 
     /// Those `before` are not, or not any more as they were: `now` are in their place.
@@ -42,9 +64,10 @@ impl UpstreamChecks {
         publisher: &Publisher,
     ) {
         let health = |peer: &PeerSpec| publisher.health(peer.key.as_deref(), &peer.socket_address);
-        self.checks.change_peers(
+        let Self { checks, plans, .. } = self;
+        checks.change_peers(
             before.iter().map(|peer| id(peer)),
-            now.iter().filter_map(|peer| checked(peer, health(peer)?)),
+            now.iter().filter_map(|peer| plans.checked(peer, health(peer)?)),
         );
     }
 
@@ -159,20 +182,37 @@ pub(super) async fn next<'a>(
     .await
 }
 
-fn checked(peer: &PeerSpec, health: Health) -> Option<Checked> {
-    if peer.parameters.down {
-        return None;
+/// How peers are checked.
+struct CheckPlans {
+    /// Whether the upstream has a check, by which peers go whose group has none.
+    of_upstream: bool,
+    /// By group; `None`: its peers are not checked.
+    of_groups: HashMap<Arc<str>, Option<CheckPlan>>,
+}
+
+impl CheckPlans {
+    /// The peer as it is to be checked, if it is.
+    fn checked(&self, peer: &PeerSpec, health: Health) -> Option<Checked> {
+        if peer.parameters.down {
+            return None;
+        }
+        let of_group = peer.group.as_ref().and_then(|group| self.of_groups.get(group));
+        let plan = match of_group {
+            Some(plan) => Some(plan.clone()?),
+            None if self.of_upstream => None,
+            None => return None,
+        };
+        let target = match socket_address::parse(&peer.socket_address)? {
+            SocketAddress::Ip(address) => Address::Ip(address),
+            SocketAddress::Unix(path) => Address::Unix(PathBuf::from(path)),
+        };
+        let state = match health {
+            Health::Unchecked | Health::Pending => HealthState::Unknown,
+            Health::Passing => HealthState::Passing,
+            Health::Failing => HealthState::Failing,
+        };
+        Some(Checked { id: id(peer), target, state, plan })
     }
-    let target = match socket_address::parse(&peer.socket_address)? {
-        SocketAddress::Ip(address) => Address::Ip(address),
-        SocketAddress::Unix(path) => Address::Unix(PathBuf::from(path)),
-    };
-    let state = match health {
-        Health::Unchecked | Health::Pending => HealthState::Unknown,
-        Health::Passing => HealthState::Passing,
-        Health::Failing => HealthState::Failing,
-    };
-    Some(Checked { id: id(peer), target, state })
 }
 
 fn check_fault(fault: Fault) -> CheckFault {

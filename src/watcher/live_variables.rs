@@ -1,6 +1,6 @@
 //! One key, or the keys below a prefix, that live variables are made of.
 
-use std::{collections::BTreeMap, mem, rc::Rc, time::Duration};
+use std::{mem, rc::Rc, time::Duration};
 
 use client_networks::shown;
 use etcd_watch::{
@@ -17,9 +17,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{claim::Claim, contact::Contact, following::Following, lines::Lines, plan::LivePlan};
+use super::{
+    claim::Claim,
+    contact::Contact,
+    following::Following,
+    lines::Lines,
+    malformed_keys::{self, MalformedKeys},
+    plan::LivePlan,
+    saved_values::SavedValues,
+};
 use crate::{
-    live::{Content, ContentUpdate, HOLD, LiveMemory, hash_of},
+    live::{Content, ContentUpdate, HOLD, LiveMemory, RejectedValue, hash_of},
     nginx::{bell, clock},
 };
 
@@ -29,11 +37,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Updates that may wait; more wait in etcd's stream.
 const MAX_WAITING: usize = 64;
 
-/// How many keys of one list are logged as rejected; the rest is counted.
-const MAX_LOGGED: usize = 8;
-
-/// How long a change waits for others that come with it: a script that writes a hundred keys makes
-/// few publications, and who waits for one key does not notice.
+/// From one publication to the next, at least. A change after a rest is published at once. A script
+/// that writes a hundred keys makes few publications, and who waits for one does not notice.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// A publication of many values takes long, and is followed by a pause of so many times its length:
@@ -44,8 +49,8 @@ const PAUSE: u32 = 2;
 const LIST_PERIOD: Duration = Duration::from_secs(10);
 
 /// Follows the keys for as long as the lease is held; `changed` tells all that use variables that
-/// one has changed.
-pub(super) async fn serve(
+/// one has changed. What lies in shared memory is in hand with the call: upstreams begin after it.
+pub(super) fn serve(
     cluster_name: Rc<str>,
     cluster: Cluster,
     plan: LivePlan,
@@ -53,24 +58,37 @@ pub(super) async fn serve(
     changed: Rc<watch::Sender<()>>,
     outages: UnboundedSender<OutageReport>,
     lines: Lines,
-) {
+) -> impl Future<Output = ()> {
     let limits = plan.content.limits();
     let keys = match plan.messages.keys.clone() {
         LiveKeys::One(key) => Keys::One(key),
         // A key that is the prefix itself is one that somebody has written about it.
         LiveKeys::Prefix(prefix) => Keys::Beginning(prefix),
     };
-    let follow = || {
-        let (sender, updates) = mpsc::channel(MAX_WAITING);
-        (Following::start(cluster.clone(), keys.clone(), limits, sender), updates)
-    };
-    let (mut following, mut updates) = follow();
-    let mut listed = Instant::now();
     // What lies in shared memory may have to be put in order.
     let new = |_: &_| FollowedValues::new(cluster_name, plan, outages, lines);
-    let Some(mut live) = claim.publishing(new) else { return };
+    let begun = claim.publishing(new);
+    async move {
+        let Some(live) = begun else { return };
+        let follow = || {
+            let (sender, updates) = mpsc::channel(MAX_WAITING);
+            (Following::start(cluster.clone(), keys.clone(), limits, sender), updates)
+        };
+        keep_up(live, follow, &claim, &changed).await;
+    }
+}
+
+/// Takes in what etcd says, for as long as the lease is held; `follow` begins to ask for it.
+async fn keep_up(
+    mut live: FollowedValues,
+    follow: impl Fn() -> (Following, mpsc::Receiver<Update>),
+    claim: &Claim,
+    changed: &watch::Sender<()>,
+) {
+    let (mut following, mut updates) = follow();
+    let mut listed = Instant::now();
     let mut has_settled = false;
-    let mut pause = GATHER;
+    let mut publish_at = Instant::now();
     loop {
         let mut news = Vec::new();
         let (look_at, is_waiting) = (Instant::now() + LOOK, live.is_waiting());
@@ -80,11 +98,14 @@ pub(super) async fn serve(
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
                 news.push(update);
-                tokio::time::sleep(pause).await;
+                if publish_at > Instant::now() {
+                    sleep_until(publish_at).await;
+                }
                 while let Ok(update) = updates.try_recv() {
                     news.push(update);
                 }
             }
+            () = live.saved.reported() => {}
             () = sleep_until(look_at), if is_waiting => {}
         }
         // What is read goes to shared memory bit by bit: all of it needs the right to write.
@@ -93,6 +114,7 @@ pub(super) async fn serve(
             let now = clock::now();
             news.iter().for_each(|update| live.apply_update(update, now));
             live.end_hold(now);
+            live.saved.show_report();
             live.publish()
         });
         match is_published {
@@ -110,9 +132,14 @@ pub(super) async fn serve(
         }
         if live.is_settled() && !mem::replace(&mut has_settled, true) {
             claim.settle();
+            if let Some(settings) = live.replica.in_hand().settings() {
+                settings.settle();
+                // Peers wait for it, whatever there is.
+                changed.send_replace(());
+            }
         }
         if !news.is_empty() {
-            pause = GATHER.max(began.elapsed() * PAUSE);
+            publish_at = Instant::now() + GATHER.max(began.elapsed() * PAUSE);
         }
         if live.replica.in_hand().wants_list() && listed.elapsed() > LIST_PERIOD {
             // Those that were left out are not kept anywhere but in etcd.
@@ -139,12 +166,12 @@ struct FollowedValues {
     messages: Messages,
     memory: LiveMemory,
     replica: Replica<Box<dyn Content>>,
-    /// Keys whose present values are not valid, each with the hash of what was said of it.
-    malformed: BTreeMap<String, u64>,
+    malformed: MalformedKeys,
     /// At which revision the values in hand came to be others than those in shared memory, if they
     /// are.
     changed_at: Option<i64>,
     contact: Contact,
+    saved: SavedValues,
     has_listed: bool,
     /// There are more keys than are taken.
     is_refused: bool,
@@ -158,7 +185,7 @@ impl FollowedValues {
         outages: UnboundedSender<OutageReport>,
         lines: Lines,
     ) -> Self {
-        let LivePlan { messages, memory, content } = plan;
+        let LivePlan { messages, memory, content, state } = plan;
         let watched = Watched { keys: messages.watched(), noun: messages.nouns.values };
         let contact = Contact::new(cluster_name, watched, outages, lines.clone());
         let mut replica = Replica::new(content.restored(&memory), memory.state.origin(), HOLD);
@@ -169,9 +196,10 @@ impl FollowedValues {
             messages,
             memory,
             replica,
-            malformed: BTreeMap::new(),
+            malformed: MalformedKeys::default(),
             changed_at: None,
             contact,
+            saved: SavedValues::new(memory, state),
             has_listed: false,
             is_refused: false,
             lines,
@@ -185,7 +213,7 @@ impl FollowedValues {
 
     /// Whether the keys were listed, or cannot be just now.
     fn is_settled(&self) -> bool {
-        self.has_listed || self.contact.is_lost()
+        self.has_listed || self.is_refused || self.contact.is_lost()
     }
 
     fn apply_update(&mut self, update: &Update, now: u64) {
@@ -197,7 +225,9 @@ impl FollowedValues {
             }
             Update::Changed { revision, events, .. } => {
                 self.replica.note_revision(*revision);
-                events.iter().for_each(|event| self.apply_event(event));
+                let rejected: Vec<_> =
+                    events.iter().flat_map(|event| self.apply_event(event)).collect();
+                malformed_keys::log(&rejected, &self.messages, self.memory.state, &self.lines);
             }
             Update::Alive { revision } => self.replica.note_revision(*revision),
             Update::Lost { cause: Cause::TooLarge, reason } | Update::Limited { reason } => {
@@ -219,8 +249,10 @@ impl FollowedValues {
             (LiveKeys::One(_), [item]) => item.mod_revision,
             _ => listed.revision,
         };
-        self.note_update(update, revision, &known);
-        self.adopt_successor(revision);
+        let mut rejected = self.note_update(update, revision);
+        rejected.retain(|rejection| !known.has(rejection));
+        rejected.extend(self.adopt_successor(revision));
+        malformed_keys::log(&rejected, &self.messages, self.memory.state, &self.lines);
         if let Some(Holding { continuity, .. }) = self.replica.holding()
             && listing.begins_hold
         {
@@ -228,43 +260,39 @@ impl FollowedValues {
         }
     }
 
-    fn apply_event(&mut self, event: &Event) {
+    /// Returns what is rejected.
+    fn apply_event(&mut self, event: &Event) -> Vec<RejectedValue> {
+        let mut rejected = Vec::new();
         let revision = match event {
             Event::Put(item) => {
-                self.malformed.remove(&shown(&item.key));
+                let before = self.malformed.remove(&shown(&item.key));
                 let update = self.replica.newest_mut().put(item);
-                self.note_update(update, item.mod_revision, &BTreeMap::new());
+                rejected = self.note_update(update, item.mod_revision);
+                // The same value once more is no news, but one that comes after another is.
+                if let Some(hash) = before.filter(|&it| rejected.iter().all(|new| new.hash != it)) {
+                    self.memory.state.forget(hash);
+                }
                 item.mod_revision
             }
             Event::Delete { key, mod_revision } => {
-                self.malformed.remove(&shown(key));
+                if let Some(hash) = self.malformed.remove(&shown(key)) {
+                    self.memory.state.forget(hash);
+                }
                 let (is_changed, _) = self.replica.delete(|content| content.delete(key));
                 self.note_change(is_changed, *mod_revision);
                 *mod_revision
             }
         };
-        self.adopt_successor(revision);
+        rejected.extend(self.adopt_successor(revision));
+        rejected
     }
 
-    /// Notes what a list or a value has done to what follows etcd. Of what was `known` to be
-    /// malformed before, with the hash of what was said of it, nothing is said again.
-    fn note_update(&mut self, update: ContentUpdate, revision: i64, known: &BTreeMap<String, u64>) {
-        let ContentUpdate { is_changed, mut rejected } = update;
+    /// Notes what a list or a value has done to what follows etcd. Returns what is rejected of it.
+    fn note_update(&mut self, update: ContentUpdate, revision: i64) -> Vec<RejectedValue> {
+        let ContentUpdate { is_changed, rejected } = update;
         self.note_change(is_changed && self.replica.successor().is_none(), revision);
-        rejected.retain(|rejection| {
-            self.malformed.insert(rejection.key.clone(), rejection.hash);
-            known.get(&rejection.key) != Some(&rejection.hash)
-        });
-        let count = rejected.len();
-        for rejection in rejected.into_iter().take(MAX_LOGGED) {
-            let reason = self.messages.rejection(&rejection.key, &rejection.reason);
-            if self.memory.state.reject(&reason, rejection.hash) {
-                self.lines.error(self.messages.rejected(&rejection.key, &rejection.reason));
-            }
-        }
-        if count > MAX_LOGGED {
-            self.lines.error(self.messages.more_rejected(count - MAX_LOGGED));
-        }
+        rejected.iter().for_each(|rejection| self.malformed.add(rejection, &self.messages));
+        rejected
     }
 
     /// Notes whether the values in hand have changed.
@@ -275,14 +303,15 @@ impl FollowedValues {
     }
 
     /// The successor takes the place of what is in hand, once it may, or nothing is in hand any
-    /// more.
-    fn adopt_successor(&mut self, revision: i64) {
+    /// more. Returns what is rejected of it.
+    fn adopt_successor(&mut self, revision: i64) -> Vec<RejectedValue> {
         let has_initial = self.memory.holds_initial();
         let replaced = self
             .replica
             .adopt_if(|in_hand, new| new.is_replacement() || (in_hand.is_empty() && !has_initial));
-        if let Some(replaced) = replaced {
-            self.note_adoption(replaced, revision);
+        match replaced {
+            Some(replaced) => self.note_adoption(replaced, revision),
+            None => Vec::new(),
         }
     }
 
@@ -292,12 +321,17 @@ impl FollowedValues {
         self.replica.in_hand_mut().drop_former();
         let etcd = state_of_etcd(replaced.continuity);
         self.lines.warn(self.messages.hold_ended(etcd, HOLD / 1_000));
-        self.note_adoption(replaced, self.revision());
+        let rejected = self.note_adoption(replaced, self.revision());
+        malformed_keys::log(&rejected, &self.messages, self.memory.state, &self.lines);
     }
 
-    fn note_adoption(&mut self, replaced: Replaced<Box<dyn Content>>, revision: i64) {
+    fn note_adoption(
+        &mut self,
+        replaced: Replaced<Box<dyn Content>>,
+        revision: i64,
+    ) -> Vec<RejectedValue> {
         let update = self.replica.in_hand_mut().succeed(replaced.former);
-        self.note_update(update, revision, &BTreeMap::new());
+        self.note_update(update, revision)
     }
 
     /// With the right to write. Returns whether the values have changed. What is known of them
@@ -318,9 +352,14 @@ impl FollowedValues {
             self.lines.notice(self.messages.changed(&content.summary(), revision));
         }
         if self.has_listed {
-            self.memory.state.store_origin(self.replica.origin(), self.replica.holding());
-            if self.malformed.is_empty() && !self.is_refused {
-                self.memory.state.accept();
+            let (origin, holding) = (self.replica.origin(), self.replica.holding());
+            self.memory.state.store_origin(origin, holding);
+            // Not while those in hand are not etcd's own.
+            if holding.is_none() {
+                self.saved.offer(origin);
+            }
+            if !self.is_refused {
+                self.malformed.show(self.memory.state);
             }
         }
         changed_at.is_some()

@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::{Ages, KnownAge, Labels, Peer, Source};
+use upstream_peers::{Ages, KnownAge, Labels, Overrides, OwnParameters, Peer, Source};
 
 use crate::{
     nginx::socket_address,
@@ -106,6 +106,25 @@ impl Described {
         }
     }
 
+    /// The peers of a group have these parameters where their values do not set them. Returns the
+    /// names of the peers to describe anew.
+    pub(super) fn set_defaults(
+        &mut self,
+        group: &Arc<str>,
+        defaults: Option<&Overrides>,
+    ) -> Vec<Arc<str>> {
+        self.names.set_defaults(group, defaults);
+        self.keys_of(group)
+    }
+
+    /// The names of the peers of a group.
+    pub(super) fn keys_of(&self, group: &Arc<str>) -> Vec<Arc<str>> {
+        let of_group = self.specs.iter().filter(|spec| spec.group.as_ref() == Some(group));
+        let mut keys: Vec<_> = of_group.filter_map(|spec| spec.key.clone()).collect();
+        keys.dedup();
+        keys
+    }
+
     /// The peers as the zone takes them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<PeerSpec>> {
         self.specs.iter()
@@ -135,6 +154,7 @@ pub(super) fn peer(desired: &PeerSpec) -> Option<Peer> {
         source: Source::of_text(key, desired.source.as_deref()),
         server: Arc::clone(&desired.server),
         parameters: desired.parameters,
+        own: OwnParameters::ALL,
         route: desired.route.clone(),
         labels: Labels::of_text(desired.labels.clone()),
         create_revision: desired.create_revision.cast_signed(),
@@ -153,6 +173,7 @@ fn renew(known: Arc<PeerSpec>, peer: Peer, joined: u64, names: &Names) -> Arc<Pe
     } else {
         names.group(&peer.key, labels)
     };
+    let parameters = names.parameters(peer.own, peer.parameters, group.as_ref());
     let spec = PeerSpec {
         server: shared(&known.name, peer.server),
         sticky,
@@ -162,7 +183,7 @@ fn renew(known: Arc<PeerSpec>, peer: Peer, joined: u64, names: &Names) -> Arc<Pe
         source: peer.source.text(&peer.key),
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
-        parameters: peer.parameters,
+        parameters,
         ..PeerSpec::clone(&known)
     };
     // The same one, where it says the same: then nothing has to be compared later.

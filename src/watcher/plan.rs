@@ -3,13 +3,16 @@
 use etcd_watch::ClusterConfig;
 use live_value::messages::Messages;
 use peer_statistics::Statistics;
+use std::sync::Arc;
+
 use peer_zone::{PeerSpec, TableOptions, Zone, protocol::Lease};
 use privileged_files::{Client, Table};
 use upstream_peers::{Allow, Parameters, Reading};
+use upstream_settings::{Check, InHand};
 
-use super::state::{self, StateKeeper, StateOffer};
+use super::state::{self, SavedFile, StateKeeper, StateOffer};
 use crate::{
-    config::{Check, GroupBy, Naming},
+    config::{GroupBy, Naming, SettingsConf},
     live::{Content, LiveMemory, LiveNumber, LiveVariable},
     upstream::CoreConf,
     zones::LoggedLines,
@@ -40,6 +43,8 @@ pub(super) struct LivePlan {
     pub(super) memory: LiveMemory,
     /// An empty one.
     pub(super) content: Box<dyn Content>,
+    /// Takes what is to be kept in a file.
+    pub(super) state: Option<StateOffer>,
 }
 
 /// A prefix and the upstreams that take their peers from it: there is one watch for all of them.
@@ -71,6 +76,9 @@ pub(super) struct UpstreamPlan {
     pub(super) naming: Naming,
     /// Which group a peer is in, if they are in groups.
     pub(super) groups: Option<GroupBy>,
+    /// What groups have of their own, if they can have something.
+    /// With the prefix of their keys.
+    pub(super) settings: Option<(String, Arc<InHand>)>,
     pub(super) check: Option<Check>,
     /// For how long (ms) peers outlive a wiped etcd, or their leases where too many run out
     /// together.
@@ -93,6 +101,14 @@ impl Plan {
                 live: Vec::new(),
             })
             .collect();
+        // Before the upstreams, some of which go by them.
+        let live = LivePlan::of(core.live.iter());
+        let settings_of = |conf: &SettingsConf| {
+            let is_its = |variable: &LiveVariable| {
+                variable.of_kind().is_some_and(|it| core::ptr::eq(it.conf, conf))
+            };
+            live.iter().find(|(variable, _)| is_its(variable))?.1.content.settings()
+        };
         let mut state_files = Vec::new();
         for upstream in core.upstreams.iter() {
             let conf = upstream.settings();
@@ -102,10 +118,16 @@ impl Plan {
                 continue;
             };
             let state = etcd.options.state.as_ref().map(|file| {
-                let (offer, keeper) = state::channel(etcd, file);
+                let (offer, keeper) = state::channel(SavedFile {
+                    of: format!("upstream \"{}\"", etcd.upstream),
+                    cluster: etcd.cluster.clone(),
+                    prefix: etcd.prefix.clone(),
+                    file: file.clone(),
+                });
                 state_files.push(keeper);
                 offer
             });
+            let settings = conf.group.as_ref().and_then(|group| group.settings);
             let upstream = UpstreamPlan {
                 name: etcd.upstream.clone(),
                 zone,
@@ -121,6 +143,7 @@ impl Plan {
                 options: conf.options(),
                 naming: conf.naming(),
                 groups: conf.group.as_ref().map(|group| group.by.clone()),
+                settings: settings.and_then(|conf| Some((conf.prefix.clone(), settings_of(conf)?))),
                 check: conf.check.clone(),
                 hold: etcd.options.hold,
                 expiry_guard: etcd.options.expiry_guard,
@@ -138,10 +161,21 @@ impl Plan {
                     .push(PrefixPlan { prefix: etcd.prefix.clone(), upstreams: vec![upstream] }),
             }
         }
-        for cluster in &mut clusters {
-            let name = &cluster.config.name;
-            let own = core.live.iter().filter(|variable| variable.source().cluster == name);
-            cluster.live = LivePlan::of(own);
+        for (variable, mut plan) in live {
+            let of = variable.source().cluster;
+            if let Some(file) = variable.state_file() {
+                let (offer, keeper) = state::channel(SavedFile {
+                    of: plan.messages.named(),
+                    cluster: of.to_owned(),
+                    prefix: plan.messages.keys.as_str().to_owned(),
+                    file: file.to_owned(),
+                });
+                state_files.push(keeper);
+                plan.state = Some(offer);
+            }
+            if let Some(cluster) = clusters.iter_mut().find(|it| it.config.name == of) {
+                cluster.live.push(plan);
+            }
         }
         clusters.retain(|cluster| !cluster.prefixes.is_empty() || !cluster.live.is_empty());
         let files = core.files().unwrap_or_else(|| Client::direct(Table::new()));
@@ -150,8 +184,10 @@ impl Plan {
 }
 
 impl LivePlan {
-    /// One for all variables that share their memory.
-    fn of(variables: impl Iterator<Item = &'static LiveVariable>) -> Vec<Self> {
+    /// One for all variables that share their memory, with the first of them.
+    fn of(
+        variables: impl Iterator<Item = &'static LiveVariable>,
+    ) -> Vec<(&'static LiveVariable, Self)> {
         let mut plans: Vec<(&LiveVariable, Self)> = Vec::new();
         for variable in variables {
             let (source, Some(memory)) = (variable.source(), variable.memory()) else { continue };
@@ -161,10 +197,11 @@ impl LivePlan {
                     let content = variable.conf.content(*memory);
                     let (names, nouns) = (vec![source.name.to_owned()], content.nouns());
                     let messages = Messages { names, keys: source.keys, nouns };
-                    plans.push((variable, Self { messages, memory: *memory, content }));
+                    let plan = Self { messages, memory: *memory, content, state: None };
+                    plans.push((variable, plan));
                 }
             }
         }
-        plans.into_iter().map(|(_, plan)| plan).collect()
+        plans
     }
 }

@@ -28,8 +28,9 @@ use crate::{
 };
 
 /// How long the end of the thread, and so the next watcher, waits for what is being written to
-/// files: most disks need a few milliseconds.
-const LAST_WRITES: Duration = Duration::from_millis(300);
+/// files: most disks need a few milliseconds, a file of 20 MB half a second. nginx kills workers
+/// 1.5 s after it has told them to end at once (ngx_process_cycle.c).
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// How long it waits for threads that block: all but those that a disk keeps waiting end at once.
 const BLOCKING: Duration = Duration::from_millis(100);

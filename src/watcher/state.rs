@@ -1,61 +1,67 @@
-//! `state=`: the list in hand is kept in a file, for a start without etcd.
+//! `state=`: what is in hand is kept in a file, for a start without etcd.
 //!
-//! An upstream offers each list that it has published; a task of its own writes the newest one, as
+//! Who follows etcd offers what it has published; a task of its own writes the newest of it, as
 //! often as is of use, and never waits for the disk itself.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{path::PathBuf, pin::Pin, sync::Arc, time::Instant};
 
-use peer_state::{ListVersion, SavedState, WriteSchedule, messages};
-use peer_zone::{PeerSpec, Publisher};
 use privileged_files::Client;
+use saved_state::{ListVersion, StateError, WriteSchedule, messages};
 use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
-use upstream_peers::Peer;
 
-use super::{lines::Lines, peer_specs};
-use crate::{config::Etcd, zones::report::StateFile};
+use super::lines::Lines;
+use crate::zones::report::StateFile;
 
-/// A list that is to be in the file.
-#[derive(Clone)]
-struct List {
-    mark: ListVersion,
-    peers: Arc<[Arc<PeerSpec>]>,
+/// A file, and what it is of.
+pub(super) struct SavedFile {
+    /// What it is of, as the log calls it: `upstream "web"`.
+    pub(super) of: String,
+    /// The name of the cluster.
+    pub(super) cluster: String,
+    pub(super) prefix: String,
+    pub(super) file: PathBuf,
 }
 
-/// The upstream's end.
+/// Makes the bytes of a file, which may take longer than the thread may be away.
+pub(super) type Encode = Box<dyn FnOnce() -> Result<Vec<u8>, StateError> + Send>;
+
+/// What can be kept in a file.
+pub(super) trait Saved: Send + Sync {
+    /// Takes a copy of it, if it is of a bearable size. Other tasks go on meanwhile.
+    fn encode<'s>(&'s self, file: &'s SavedFile, version: ListVersion) -> Copying<'s>;
+}
+
+/// What is copied in the end, or why it is not.
+pub(super) type Copying<'s> = Pin<Box<dyn Future<Output = Result<Encode, String>> + 's>>;
+
+/// What is to be in the file.
+#[derive(Clone)]
+struct Offered {
+    version: ListVersion,
+    saved: Arc<dyn Saved>,
+}
+
+/// The end of who follows etcd.
 pub(super) struct StateOffer {
-    list: watch::Sender<Option<List>>,
+    offered: watch::Sender<Option<Offered>>,
     reports: watch::Receiver<StateFile>,
     report: StateFile,
 }
 
 /// The writer's end.
 pub(super) struct StateKeeper {
-    upstream: String,
-    cluster: String,
-    prefix: String,
-    file: PathBuf,
-    list: watch::Receiver<Option<List>>,
+    file: SavedFile,
+    offered: watch::Receiver<Option<Offered>>,
     reports: watch::Sender<StateFile>,
 }
 
-/// Both ends of the way from an upstream to its file.
-pub(super) fn channel(etcd: &Etcd, file: &Path) -> (StateOffer, StateKeeper) {
-    let report = StateFile { file: file.display().to_string(), revision: None, trouble: None };
-    let (list, lists) = watch::channel(None);
+/// Both ends of the way to a file.
+pub(super) fn channel(file: SavedFile) -> (StateOffer, StateKeeper) {
+    let report = StateFile { file: file.file.display().to_string(), revision: None, trouble: None };
+    let (sender, offered) = watch::channel(None);
     let (report_sender, reports) = watch::channel(report.clone());
-    let keeper = StateKeeper {
-        upstream: etcd.upstream.clone(),
-        cluster: etcd.cluster.clone(),
-        prefix: etcd.prefix.clone(),
-        file: file.to_owned(),
-        list: lists,
-        reports: report_sender,
-    };
-    (StateOffer { list, reports, report }, keeper)
+    let keeper = StateKeeper { file, offered, reports: report_sender };
+    (StateOffer { offered: sender, reports, report }, keeper)
 }
 
 impl StateOffer {
@@ -68,19 +74,14 @@ impl StateOffer {
         }
     }
 
-    /// Has what is published now kept.
-    pub(super) fn offer(&self, publisher: &Publisher) {
-        let (zone, generation) = (publisher.zone(), publisher.generation());
-        let mark =
-            ListVersion { generation, cluster_id: zone.cluster_id(), revision: zone.revision() };
-        self.list.send_if_modified(|list| {
-            let peers = match list {
-                Some(known) if known.mark == mark => return false,
-                Some(known) if known.mark.generation == generation => Arc::clone(&known.peers),
-                _ => publisher.specs().collect(),
-            };
-            *list = Some(List { mark, peers });
-            true
+    /// Has this version kept; `saved` says what it is, if it was not offered before.
+    pub(super) fn offer(&self, version: ListVersion, saved: impl FnOnce() -> Arc<dyn Saved>) {
+        self.offered.send_if_modified(|offered| {
+            let is_new = offered.as_ref().is_none_or(|known| known.version != version);
+            if is_new {
+                *offered = Some(Offered { version, saved: saved() });
+            }
+            is_new
         });
     }
 
@@ -89,11 +90,24 @@ impl StateOffer {
         self.reports.has_changed().unwrap_or(false)
     }
 
+    /// Waits until there is. Cancel safe.
+    pub(super) async fn reported(&mut self) {
+        if self.reports.changed().await.is_ok() {
+            self.reports.mark_changed();
+        } else {
+            // The writer is gone.
+            std::future::pending().await
+        }
+    }
+
     /// Takes in what is new; says whether there was anything.
     pub(super) fn take_report(&mut self) -> bool {
         let has_report = self.has_report();
         if has_report {
-            self.report = self.reports.borrow_and_update().clone();
+            let report = self.reports.borrow_and_update().clone();
+            // The writer does not know what was read at the start.
+            let revision = report.revision.or(self.report.revision);
+            self.report = StateFile { revision, ..report };
         }
         has_report
     }
@@ -104,11 +118,6 @@ impl StateOffer {
     }
 }
 
-/// The peers with keys, as etcd has them.
-fn peers(specs: &[Arc<PeerSpec>]) -> Vec<Peer> {
-    specs.iter().filter_map(|spec| peer_specs::peer(spec)).collect()
-}
-
 impl StateKeeper {
     /// Writes what is offered, until the upstream's end is gone and what it offered last is
     /// written.
@@ -117,7 +126,7 @@ impl StateKeeper {
         loop {
             let due = self.due(&schedule);
             let is_offered_more = match due {
-                None => self.list.changed().await.is_ok(),
+                None => self.offered.changed().await.is_ok(),
                 Some(due) if due <= Instant::now() => {
                     self.write(&mut schedule, &mut is_failing, &by, &lines).await;
                     continue;
@@ -126,7 +135,7 @@ impl StateKeeper {
                     // Cancel safe: the moment is an absolute one, and a change is taken in the poll
                     // that tells of it.
                     () = sleep_until(due.into()) => true,
-                    changed = self.list.changed() => changed.is_ok(),
+                    changed = self.offered.changed() => changed.is_ok(),
                 },
             };
             if !is_offered_more {
@@ -134,18 +143,18 @@ impl StateKeeper {
             }
         }
         let is_unsaved =
-            self.list.borrow().as_ref().is_some_and(|list| schedule.is_outdated(list.mark));
+            self.offered.borrow().as_ref().is_some_and(|it| schedule.is_outdated(it.version));
         if is_unsaved {
             self.write(&mut schedule, &mut is_failing, &by, &lines).await;
         }
     }
 
-    /// When the newest list is to be written, unless it has been.
+    /// When the newest version is to be written, unless it has been.
     fn due(&mut self, schedule: &WriteSchedule) -> Option<Instant> {
-        self.list
+        self.offered
             .borrow_and_update()
             .as_ref()
-            .and_then(|list| schedule.due(list.mark, Instant::now()))
+            .and_then(|offered| schedule.due(offered.version, Instant::now()))
     }
 
     async fn write(
@@ -155,19 +164,20 @@ impl StateKeeper {
         by: &Client,
         lines: &Lines,
     ) {
-        let Some(list) = self.list.borrow().clone() else { return };
+        let Some(offered) = self.offered.borrow().clone() else { return };
         let began = Instant::now();
-        let result = self.try_write(&list, by).await;
+        let result = self.try_write(&offered, by).await;
         let ended = Instant::now();
-        let (upstream, file) = (&self.upstream, self.file.display().to_string());
+        let (of, file) = (&self.file.of, self.file.file.display().to_string());
+        let version = offered.version;
         match result {
             Ok(()) => {
-                schedule.record_write(list.mark, began, ended);
+                schedule.record_write(version, began, ended);
                 if std::mem::take(is_failing) {
-                    let text = messages::written_again(&file, list.mark.revision);
-                    lines.notice(format!("etcd: upstream \"{upstream}\": {text}"));
+                    let text = messages::written_again(&file, version.revision);
+                    lines.notice(format!("etcd: {of}: {text}"));
                 }
-                let revision = Some(list.mark.revision);
+                let revision = Some(version.revision);
                 self.reports
                     .send_modify(|reports| (reports.revision, reports.trouble) = (revision, None));
             }
@@ -175,7 +185,7 @@ impl StateKeeper {
                 schedule.record_failure(began, ended);
                 if !std::mem::replace(is_failing, true) {
                     let text = messages::not_written(&file, &reason);
-                    lines.error(format!("etcd: upstream \"{upstream}\": {text}"));
+                    lines.error(format!("etcd: {of}: {text}"));
                 }
                 self.reports.send_if_modified(|reports| {
                     let is_new = reports.trouble.as_ref() != Some(&reason);
@@ -186,18 +196,11 @@ impl StateKeeper {
         }
     }
 
-    async fn try_write(&self, list: &List, by: &Client) -> Result<(), String> {
-        let state = SavedState {
-            cluster: self.cluster.clone(),
-            prefix: self.prefix.clone(),
-            cluster_id: list.mark.cluster_id,
-            revision: list.mark.revision.cast_signed(),
-            peers: peers(&list.peers).into(),
-        };
+    async fn try_write(&self, offered: &Offered, by: &Client) -> Result<(), String> {
+        let encode = offered.saved.encode(&self.file, offered.version).await?;
         // A long list takes longer than the thread may be away.
-        let encoded =
-            spawn_blocking(move || state.encode()).await.map_err(|error| error.to_string())?;
+        let encoded = spawn_blocking(encode).await.map_err(|error| error.to_string())?;
         let content = encoded.map_err(|error| error.to_string())?;
-        by.replace(&self.file, content).await.map_err(|error| messages::write_error(&error))
+        by.replace(&self.file.file, content).await.map_err(|error| messages::write_error(&error))
     }
 }

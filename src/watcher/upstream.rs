@@ -1,5 +1,6 @@
 //! One upstream: from etcd's keys to the table in its zone.
 
+mod application;
 mod changes;
 mod contents;
 mod expiry;
@@ -7,28 +8,26 @@ mod log_memory;
 mod publication;
 mod refused_addresses;
 mod rejection_log;
+mod saved_list;
+mod settings;
 mod status_report;
+mod terms;
 mod unresolved;
 mod watch_state;
 mod zone_space;
 
-use std::{rc::Rc, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use change_history::Cause;
 use etcd_watch::{Origin, Update};
 use host_names::HostNames;
-use peer_check::Checks;
 use peer_zone::{PeerSpec, Publisher, Zone, protocol::Publishing};
 
 pub(super) use self::changes::ChangeLog;
 use self::{
-    contents::{Contents, Terms},
-    refused_addresses::RefusedAddresses,
-    rejection_log::RejectionLog,
-    status_report::StatusReport,
-    unresolved::UnresolvedNames,
-    watch_state::WatchState,
-    zone_space::ZoneSpace,
+    contents::Contents, refused_addresses::RefusedAddresses, rejection_log::RejectionLog,
+    saved_list::SavedList, settings::FollowedSettings, status_report::StatusReport, terms::Terms,
+    unresolved::UnresolvedNames, watch_state::WatchState, zone_space::ZoneSpace,
 };
 #[cfg(feature = "injected-faults")]
 use super::faults;
@@ -66,8 +65,12 @@ pub(super) struct WatchedUpstream {
     pending: Pending,
     changes: ChangeLog,
     checks: Option<UpstreamChecks>,
+    /// What groups have of their own, if they can have something.
+    settings: Option<FollowedSettings>,
     /// The way to the file that keeps the last good list.
     state: Option<StateOffer>,
+    /// What was offered last to be kept there.
+    saved: Option<SavedList>,
     log: UpstreamLog,
 }
 
@@ -101,6 +104,7 @@ impl WatchedUpstream {
             options,
             naming,
             groups,
+            settings,
             check,
             ..
         } = plan;
@@ -113,10 +117,11 @@ impl WatchedUpstream {
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
         publisher.set_statistics(statistics, publishing);
         publisher.set_options(options, clock::now(), publishing);
-        let described = Described::of_zone(
-            publisher.listed(),
-            Names { prefix: Rc::clone(&prefix), naming, groups },
-        );
+        let names_of =
+            Names { prefix: Rc::clone(&prefix), naming, groups, defaults: HashMap::new() };
+        let group_of = |spec: &PeerSpec| names_of.group(spec.key.as_ref()?, spec.labels.as_ref());
+        publisher.name_groups_of_removed(group_of, publishing);
+        let described = Described::of_zone(publisher.listed(), names_of);
         let changes = ChangeLog::new(statistics);
         changes.begin(publisher.listed().filter_map(|peer| peer.key.as_ref()), zone.revision());
         let report = Report::of_bytes(&publisher.published_report());
@@ -151,11 +156,15 @@ impl WatchedUpstream {
             report: StatusReport::new(report, log.clone()),
             pending: Pending { all_peers: true, ..Pending::default() },
             changes,
-            checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
+            checks: (check.is_some() || settings.is_some())
+                .then(|| UpstreamChecks::new(check.map(|check| check.config))),
+            settings: settings.map(|(prefix, in_hand)| FollowedSettings::new(prefix, in_hand)),
             state,
+            saved: None,
             prefix,
             log,
         };
+        upstream.apply_settings(publishing);
         upstream.take_news(Cause::Start);
         // A new cycle may have other `server` lines, which need no etcd.
         upstream.publish(names, publishing);
@@ -192,6 +201,7 @@ impl WatchedUpstream {
     pub(super) fn is_changed(&self) -> bool {
         self.pending.peers
             || self.report.is_due()
+            || self.settings.as_ref().is_some_and(FollowedSettings::are_due)
             || self.state.as_ref().is_some_and(StateOffer::has_report)
             || self.checks.as_ref().is_some_and(UpstreamChecks::has_verdicts)
     }
@@ -213,8 +223,12 @@ impl WatchedUpstream {
         self.take_news(Cause::Event);
     }
 
-    /// What variables change: the parameters of peers whose values do not set them.
+    /// What variables change: the parameters of peers whose values do not set them. The settings of
+    /// groups may have changed as well.
     pub(super) fn read_variables(&mut self) {
+        if let Some(settings) = &mut self.settings {
+            settings.read();
+        }
         self.contents.read_variables();
         self.take_news(Cause::Event);
     }
@@ -305,6 +319,9 @@ impl WatchedUpstream {
         if self.rejections.end_burst(now) {
             self.note_rejections();
         }
+        if let Some(settings) = &mut self.settings {
+            settings.try_again();
+        }
     }
 
     /// Whether [`check_times`](Self::check_times) or [`collect`](Self::collect) will have something
@@ -313,6 +330,7 @@ impl WatchedUpstream {
         self.publisher.is_reclaiming()
             || self.contents.holding().is_some()
             || self.rejections.has_suppressed()
+            || self.settings.as_ref().is_some_and(FollowedSettings::has_refused)
             || self.checks.is_some()
     }
 

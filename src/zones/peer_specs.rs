@@ -1,9 +1,9 @@
 //! Peers as the zone takes them, made of what etcd says.
 
-use std::{rc::Rc, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::Peer;
+use upstream_peers::{Overrides, OwnParameters, Parameters, Peer};
 
 use crate::{
     config::{GroupBy, Naming},
@@ -18,6 +18,9 @@ pub(crate) struct Names {
     pub(crate) naming: Naming,
     /// Which group a peer is in, if they are in groups.
     pub(crate) groups: Option<GroupBy>,
+    /// By group, the parameters of peers whose values do not set them; those of the upstream are
+    /// there already.
+    pub(crate) defaults: HashMap<Arc<str>, Overrides>,
 }
 
 impl Names {
@@ -30,6 +33,27 @@ impl Names {
     pub(crate) fn group(&self, key: &str, labels: Option<&Arc<str>>) -> Option<Arc<str>> {
         self.groups.as_ref()?.group_of(key, labels)
     }
+
+    /// The parameters of a peer of this group, whose value has set some of them itself.
+    pub(crate) fn parameters(
+        &self,
+        own: OwnParameters,
+        parameters: Parameters,
+        group: Option<&Arc<str>>,
+    ) -> Parameters {
+        match group.and_then(|group| self.defaults.get(group)) {
+            Some(defaults) => own.with_group(defaults, parameters),
+            None => parameters,
+        }
+    }
+
+    /// The peers of a group have these parameters where their values do not set them.
+    pub(crate) fn set_defaults(&mut self, group: &Arc<str>, defaults: Option<&Overrides>) {
+        match defaults {
+            Some(defaults) => self.defaults.insert(Arc::clone(group), defaults.clone()),
+            None => self.defaults.remove(group),
+        };
+    }
 }
 
 /// The peer as the zone takes it. It `joined` at a time of the monotonic clock
@@ -40,6 +64,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> PeerSpec {
     let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
     let source = peer.source.text(&peer.key);
     let group = names.group(&peer.key, peer.labels.text());
+    let parameters = names.parameters(peer.own, peer.parameters, group.as_ref());
     PeerSpec {
         key: Some(peer.key),
         socket_address: socket_address::bytes(&peer.address),
@@ -52,7 +77,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> PeerSpec {
         group,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
-        parameters: peer.parameters,
+        parameters,
     }
 }
 

@@ -1,10 +1,10 @@
 //! The peers that an upstream starts with where there are no others: those of its state file.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, ngx_log_t};
-use peer_state::{SavedState, messages};
 use peer_zone::PeerSpec;
+use saved_state::{SavedState, messages};
 
 use super::{
     peer_specs::{Names, describe},
@@ -54,13 +54,14 @@ pub(super) fn load_peers(conf: &UpstreamConf, log: *mut ngx_log_t) -> SavedPeers
 pub(super) fn log_loaded(conf: &UpstreamConf, count: usize, revision: u64, log: *mut ngx_log_t) {
     let Some(etcd) = &conf.etcd else { return };
     let Some(file) = &etcd.options.state else { return };
-    let text = messages::loaded(count, revision, &file.display().to_string());
+    let what = format!("{count} peers");
+    let text = messages::loaded(&what, revision, &file.display().to_string());
     let message = format!("etcd: upstream \"{}\": {text}", etcd.upstream);
     log::to(NGX_LOG_NOTICE, log, &message);
 }
 
 fn read(file: &Path, etcd: &Etcd) -> Result<Option<SavedState>, String> {
-    let Some(state) = peer_state::load(file).map_err(|error| error.to_string())? else {
+    let Some(state) = saved_state::load(file).map_err(|error| error.to_string())? else {
         return Ok(None);
     };
     state.check_for(&etcd.cluster, &etcd.prefix).map_err(|error| error.to_string())?;
@@ -70,7 +71,8 @@ fn read(file: &Path, etcd: &Etcd) -> Result<Option<SavedState>, String> {
 /// The peers that the upstream may have, as the zone takes them.
 fn desired(state: &SavedState, conf: &UpstreamConf, etcd: &Etcd) -> Vec<PeerSpec> {
     let groups = conf.group.as_ref().map(|group| group.by.clone());
-    let names = Names { prefix: etcd.prefix.as_str().into(), naming: conf.naming(), groups };
+    let prefix = etcd.prefix.as_str().into();
+    let names = Names { prefix, naming: conf.naming(), groups, defaults: HashMap::new() };
     let reading = conf.reading();
     let permitted = state.peers.iter().filter(|peer| {
         conf.allow.permits(&peer.address)

@@ -3,12 +3,13 @@
 mod fallback;
 mod hosts;
 mod labels;
+mod leaving;
 mod many;
 mod outages;
 mod reloads;
 mod sessions;
-mod settings;
 mod status;
+mod within;
 
 use std::collections::BTreeMap;
 

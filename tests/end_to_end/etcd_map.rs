@@ -8,6 +8,7 @@ mod hosts;
 mod limits;
 mod many;
 mod outages;
+mod saved;
 mod sessions;
 mod splits;
 
@@ -167,7 +168,23 @@ async fn malformed_value_changes_nothing_over_lists_and_takeovers() -> Result<()
     nginx.watcher().await?;
     etcd.put(route("two"), "second").await?;
     all_say(&nginx, &[("one", "good"), ("two", "second"), ("other", "")]).await?;
+    nginx.reload().await?;
+    etcd.put(route("two"), "third").await?;
+    all_say(&nginx, &[("one", "good"), ("two", "third"), ("other", "")]).await?;
+    // Two values are rejected still, which no other watcher counts or logs once more.
+    assert_eq!(shown(&nginx).await?.rejected_total, bad.len() as u64 + 1);
+    assert_eq!(nginx.log_lines("rejected").len(), bad.len() + 1, "{}", nginx.log());
     assert!(!nginx.log().contains('\x1b'), "a value has written to the log");
+    // A value that comes back after another one is another rejection, however they are gathered.
+    for value in [b"\xff1", b"\xff2", b"\xff1", b"\xff3", b"\xff1"] {
+        etcd.put(route("one"), value).await?;
+    }
+    eventually(SOON, "each of them is counted", async || {
+        let count = shown(&nginx).await?.rejected_total;
+        ensure!(count == bad.len() as u64 + 6, "{count}");
+        Ok(())
+    })
+    .await?;
     etcd.put(route("one"), "x".repeat(100)).await?;
     all_say(&nginx, &[("one", &"x".repeat(100))]).await?;
     etcd.delete(&route("one")).await?;

@@ -21,6 +21,7 @@ mod etcd_map;
 mod etcd_variable;
 mod expiry_guard;
 mod failures;
+mod group_settings;
 mod grpc;
 mod grpc_proxy;
 mod harness_itself;

@@ -1,6 +1,7 @@
 //! `firehose-router services`: services in a real etcd, by the keys of their nodes.
 
 mod removal;
+mod settings;
 
 use harness::*;
 use serde_json::{Value as Json, json};
@@ -97,6 +98,8 @@ async fn services_are_listed_with_their_nodes_and_routes() -> Result<()> {
             "drain": 1,
             "backup": 1,
             "rejected": 1,
+            "settings": null,
+            "settings_rejected": null,
             "routes": ["shop.example.com", "www.example.com"],
         })
     );

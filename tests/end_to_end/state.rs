@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use harness::*;
 use nix::sys::signal::Signal;
-use peer_state::SavedState;
+use saved_state::SavedState;
 
 /// A folder that nginx's workers may write to, for one state file.
 struct StateFolder(Folder);
@@ -29,7 +29,7 @@ impl StateFolder {
 
     /// What the file holds; it is a whole one if it is there.
     fn state(&self) -> Result<Option<SavedState>> {
-        Ok(peer_state::load(&self.file())?)
+        Ok(saved_state::load(&self.file())?)
     }
 
     /// The keys in the file.

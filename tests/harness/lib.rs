@@ -89,7 +89,8 @@ pub use services::{
 };
 pub use session::{Record, Session};
 pub use status::{
-    Geo, Holding, LiveMap, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone,
+    Geo, GroupSettings, Holding, LiveMap, Peer, Rejected, StateFile, Status, Unresolved, Upstream,
+    Variable, Zone,
 };
 pub use stopwatch::Stopwatch;
 pub use stream::{

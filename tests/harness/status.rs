@@ -52,6 +52,9 @@ pub struct LiveMap {
     pub rejected: Option<String>,
     /// For how many seconds the values outlive a wiped etcd, if they do.
     pub held: Option<f64>,
+    /// The file that keeps the last good values.
+    #[serde(default)]
+    pub state: Option<StateFile>,
 }
 
 /// One variable of `etcd_geo`.
@@ -296,7 +299,7 @@ pub struct Peer {
 }
 
 /// The groups of an upstream.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Groups {
     /// Those that have peers.
     pub count: usize,
@@ -304,4 +307,19 @@ pub struct Groups {
     pub unknown_total: u64,
     /// Requests that got no peer, since their group had none in service.
     pub empty_total: u64,
+    /// What groups have of their own, with `settings=`.
+    pub settings: Option<GroupSettings>,
+}
+
+/// What groups have of their own.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// Those that have some.
+    pub count: usize,
+    /// The revision of the last change.
+    pub revision: Option<u64>,
+    /// Values that were rejected.
+    pub rejected_total: u64,
+    /// Why one is.
+    pub rejected: Option<String>,
 }

@@ -339,6 +339,7 @@ fn live(name: &str, kind: LiveKind, path: &str) -> Live {
         rejected_total: 0,
         rejected: None,
         held: None,
+        state: None,
     }
 }
 

@@ -181,8 +181,9 @@ impl Directive {
 
     /// A parameter, and something else that is there as well, cannot be used together.
     pub fn excludes(&self, parameter: &str, other: &str) -> ConfError {
-        format!("\"{parameter}\" cannot be used with \"{other}\" in \"{}\" directive", self.name)
-            .into()
+        // It may be an argument that is none.
+        let other = quoted(other);
+        format!("\"{parameter}\" cannot be used with {other} in \"{}\" directive", self.name).into()
     }
 
     /// A parameter, or a value, cannot be used without something that is not there.

@@ -112,6 +112,13 @@ pub(crate) const GROUP: &[Parameter] = &[
         "peers to use if the group is unknown or empty: none, those of any group, or those of this \
          group",
     ),
+    value(
+        "settings",
+        "*prefix*",
+        "a prefix of keys of up to 512 bytes, longer than \"/\", without control characters and \
+         with one \"/\" at its end at most",
+    )
+    .says("prefix of the keys whose values are settings of groups; by default there are none"),
 ];
 
 pub(crate) const MAP: &[Parameter] = &[
@@ -119,7 +126,7 @@ pub(crate) const MAP: &[Parameter] = &[
         .says("keys may be names of hosts with a mask: `*.example.com`, `.example.com`, `www.*`"),
     value("default", "*value*", "a text without variables and control characters")
         .says("value of the variable if no key matches; otherwise it is empty"),
-    value("split", "*text*", "a text that may contain variables of nginx").says(
+    value("split", "*text*", "a text that is not empty and may contain variables of nginx").says(
         "values are lists of names with weights, and this text, evaluated for the request, chooses \
          one of them",
     ),
@@ -128,6 +135,9 @@ pub(crate) const MAP: &[Parameter] = &[
         "values may have several lines, are overwritten when they are replaced, and are kept out \
          of core dumps",
     ),
+    value("state", "*file*", "the name of a file, without control characters")
+        .instead_of("secret")
+        .says("file that keeps the last valid values, for a start without etcd"),
     value("zone", "*size*", "a size of at least 64k")
         .or("1m")
         .says("size of the shared memory that holds the keys and values"),

@@ -47,7 +47,8 @@ pub(crate) enum Task {
     ///
     /// A change is made only if nobody else has changed the key in between.
     Routes(Box<RoutesOptions>),
-    /// List and remove services: the nodes' keys of an upstream with etcd_group, by service.
+    /// List and remove services, and set what each has of its own: the keys of an upstream with
+    /// etcd_group, by service.
     Services(Box<ServicesOptions>),
     /// Say what the router makes of a value, or why it rejects it.
     ///

@@ -3,6 +3,7 @@
 mod change;
 mod error;
 mod exit;
+mod input;
 mod lease;
 mod messages;
 mod names;
@@ -16,8 +17,9 @@ pub(crate) use self::{
     change::{CONFLICTS, LOOK, Step, WRITTEN_BACK, change},
     error::KeysError,
     exit::{Failure, exit_code},
+    input::read_value,
     lease::lease,
-    messages::{added, removed, service_removed},
+    messages::{added, no_node, removed, service_removed, settings_stay},
     output::say,
     prefix::{Prefix, parse_prefix},
     remove::remove,

@@ -1,4 +1,5 @@
-//! `services`: the nodes' keys of an upstream with `etcd_group`, by service.
+//! `services`: the nodes' keys of an upstream with `etcd_group`, by service, and settings of
+//! services.
 
 mod error;
 mod keys_of;
@@ -6,6 +7,8 @@ mod list;
 mod options;
 mod remove;
 mod routed;
+mod set;
+mod settings;
 mod show;
 mod target;
 
@@ -21,5 +24,7 @@ pub(crate) async fn run(options: Box<ServicesOptions>) -> ExitCode {
         ServicesTask::List(options) => list::run(*options).await,
         ServicesTask::Show(options) => show::run(*options).await,
         ServicesTask::Remove(options) => remove::run(*options).await,
+        ServicesTask::Set(options) => set::run(*options).await,
+        ServicesTask::Unset(options) => set::unset(*options).await,
     })
 }

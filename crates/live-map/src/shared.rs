@@ -1,6 +1,9 @@
 //! The map as its readers have it.
 
-use std::fmt::{self, Debug, Formatter};
+use std::{
+    fmt::{self, Debug, Formatter},
+    ops::Range,
+};
 
 use live_value::{Tag, TornRead};
 
@@ -192,9 +195,23 @@ impl<'a> SharedMap<'a> {
     ///
     /// As [`get`](Self::get).
     pub fn entries(&self) -> Result<Vec<Entry>, TornRead> {
+        self.entries_of(0..self.chains())
+    }
+
+    /// Over how many chains entries are spread: an entry stays in its own. 0 before there is a map.
+    pub fn chains(&self) -> usize {
+        self.readable().map_or(0, |(layout, _)| layout.buckets.len())
+    }
+
+    /// As [`entries`](Self::entries), of these chains alone.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn entries_of(&self, chains: Range<usize>) -> Result<Vec<Entry>, TornRead> {
         let Some((layout, _)) = self.readable() else { return Ok(Vec::new()) };
         let mut all = Vec::new();
-        for bucket in layout.buckets {
+        for bucket in layout.buckets.get(chains).unwrap_or_default() {
             all.extend(read_chain(layout, bucket)?);
         }
         Ok(all)

@@ -3,6 +3,8 @@
 /// How messages call what a kind of variables is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nouns {
+    /// What the names that messages have are of: `variable`.
+    pub subject: &'static str,
     /// What the keys name, in the plural: `networks`.
     pub values: &'static str,
     /// What stays while etcd has nothing: `current networks are kept`.
@@ -36,7 +38,7 @@ impl LiveKeys {
 /// The messages about variables that are made of the same keys. All are one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Messages {
-    /// The names of the variables, each with its dollar sign.
+    /// The names of the variables, each with its dollar sign, or of the upstream.
     pub names: Vec<String>,
     /// What they are made of.
     pub keys: LiveKeys,
@@ -100,6 +102,12 @@ impl Messages {
         self.line(&format!("{count} more keys rejected"))
     }
 
+    /// What the values are of, by its names: `variable "$a", "$b"`.
+    #[must_use]
+    pub fn named(&self) -> String {
+        format!("{} \"{}\"", self.nouns.subject, self.names.join("\", \""))
+    }
+
     /// What a wiped etcd lacks, and a word for it.
     fn lacked(&self) -> (String, &'static str) {
         match &self.keys {
@@ -111,7 +119,7 @@ impl Messages {
     }
 
     fn line(&self, text: &str) -> String {
-        format!("etcd: variable \"{}\": {text}", self.names.join("\", \""))
+        format!("etcd: {}: {text}", self.named())
     }
 }
 
@@ -131,6 +139,7 @@ mod tests {
             names: vec!["$one".to_owned(), "$two".to_owned()],
             keys: LiveKeys::One("/a".to_owned()),
             nouns: Nouns {
+                subject: "variable",
                 values: "values",
                 kept: "the current value is kept",
                 removed: "the current value is removed",
@@ -142,6 +151,7 @@ mod tests {
             names: vec!["$inside".to_owned()],
             keys: LiveKeys::Prefix("/n/".to_owned()),
             nouns: Nouns {
+                subject: "variable",
                 values: "networks",
                 kept: "current networks are kept",
                 removed: "current networks are removed",

@@ -97,6 +97,12 @@ pub fn group_refused(group: &str, is_empty: bool, upstream: &str) -> String {
     format!("etcd: {what} group {group} of upstream \"{upstream}\"")
 }
 
+/// The drain of the settings of a group, here in quotes, could not be applied.
+#[must_use]
+pub fn drain_not_applied(group: &str, error: impl Display) -> String {
+    format!("\"drain\" of group {group} not applied: {error}; the drain of the upstream holds")
+}
+
 /// The report for the status of an upstream could not be written.
 #[must_use]
 pub fn status_not_updated(error: impl Display) -> String {

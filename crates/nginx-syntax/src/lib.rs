@@ -9,11 +9,13 @@
 mod number;
 mod quoted;
 mod size;
+mod template;
 mod time;
 mod variable;
 
 pub use number::number;
-pub use quoted::quoted;
+pub use quoted::{disturbs_a_line, quoted};
 pub use size::{offset, size};
+pub use template::{Part, parts};
 pub use time::{milliseconds, seconds};
 pub use variable::only_variable;

@@ -37,6 +37,7 @@ mod ketama;
 mod keyed;
 mod least_time;
 mod method;
+mod method_code;
 mod method_error;
 mod parameters;
 mod peak_ewma;

@@ -1,5 +1,6 @@
 //! What is wrong with the arguments that name a balancing method.
 
+use nginx_syntax::quoted;
 use thiserror::Error;
 
 /// What may be written as a method, for the message about something else.
@@ -64,16 +65,16 @@ impl MethodError {
             Self::NoMethod => "no method".to_owned(),
             Self::UnknownInStream(None) => "no method".to_owned(),
             Self::Unknown(method) | Self::UnknownInStream(Some(method)) => {
-                format!("unknown method \"{method}\"")
+                format!("unknown method {}", quoted(method))
             }
             Self::IpHashInStream => "\"ip_hash\" cannot be used in \"stream\"".to_owned(),
             Self::LeastTimeInStream => "invalid time of \"least_time\" in \"stream\"".to_owned(),
             Self::NoKey => "\"hash\" has no key".to_owned(),
             Self::RandomTwoBy(argument) => {
-                format!("\"random two {argument}\" is not supported")
+                format!("{} is not supported", quoted(&format!("random two {argument}")))
             }
             Self::Parameter { method, argument } => {
-                format!("invalid parameter \"{argument}\" of \"{method}\"")
+                format!("invalid parameter {} of \"{method}\"", quoted(argument))
             }
         }
     }

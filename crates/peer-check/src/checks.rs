@@ -10,9 +10,10 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::{Attempts, CheckOutcome};
+use crate::checked::Checked;
 use crate::config::CheckConfig;
 use crate::failure::{Failure, Fault};
-use crate::peer::{Address, Checked, PeerId, Verdict};
+use crate::peer::{Address, PeerId, Verdict};
 use crate::schedule::{Schedule, Turn};
 
 /// Attempts under way at once, at most; more wait their turn. Each has a file descriptor, of which
@@ -62,8 +63,8 @@ pub struct CheckResult {
 }
 
 impl Checks {
-    /// Checks nobody yet. With a configuration that cannot be used (see [`CheckConfig::verify`])
-    /// every check fails.
+    /// Checks nobody yet; peers without a plan of their own are checked so. With a configuration
+    /// that cannot be used (see [`CheckConfig::verify`]) every check fails.
     pub fn new(config: CheckConfig) -> Self {
         let attempts = Attempts::new(&config);
         Self::with_attempt(&config, Rng::new(), move |target| Box::pin(attempts.make(target)))
@@ -174,7 +175,10 @@ impl Checks {
         while let Some(turn) =
             self.room().and_then(|failing_too| self.schedule.start(now, failing_too))
         {
-            let attempt = self.attempts.spawn((self.attempt)(&turn.target));
+            let attempt = match &turn.plan {
+                Some(plan) => self.attempts.spawn(plan.attempts().make(&turn.target)),
+                None => self.attempts.spawn((self.attempt)(&turn.target)),
+            };
             self.failing_under_way += usize::from(turn.is_failing);
             self.under_way.insert(attempt.id(), (turn, attempt));
         }

@@ -9,6 +9,7 @@
 mod answer;
 mod attempt;
 mod bodies;
+mod checked;
 mod checks;
 mod config;
 mod escapes;
@@ -19,6 +20,7 @@ mod heard;
 pub mod messages;
 mod page;
 mod peer;
+mod plan;
 mod probe;
 mod schedule;
 mod status;
@@ -27,6 +29,7 @@ mod tls;
 mod written;
 
 pub use answer::MAX_ANSWER_HEAD;
+pub use checked::Checked;
 pub use checks::{CheckResult, Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
 pub use config::{
     CheckConfig, CheckKind, CheckMethod, CheckMethodError, ConfigError, LONGEST, SHORTEST,
@@ -36,7 +39,8 @@ pub use exchange::{Exchange, ExchangeError};
 pub use failure::Fault;
 pub use health::{HealthCounter, HealthState, Thresholds};
 pub use heard::MAX_ANSWER;
-pub use peer::{Address, Checked, MAX_REASON, PeerId, Verdict};
+pub use peer::{Address, MAX_REASON, PeerId, Verdict};
+pub use plan::CheckPlan;
 pub use probe::{Probe, ProbeError};
 pub use schedule::NEWCOMER_GAP;
 pub use status::{StatusError, StatusSet};

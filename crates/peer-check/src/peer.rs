@@ -19,17 +19,6 @@ pub struct PeerId {
     pub address: Arc<[u8]>,
 }
 
-/// A peer that is to be checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
-    /// Which one it is.
-    pub id: PeerId,
-    /// Where it is checked.
-    pub target: Address,
-    /// What is known of it already; counts only for a peer that was not checked before.
-    pub state: HealthState,
-}
-
 /// Where a peer is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {

@@ -8,9 +8,11 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use crate::attempt::CheckOutcome;
+use crate::checked::Checked;
 use crate::config::{CheckConfig, LONGEST, SHORTEST};
 use crate::health::{HealthCounter, HealthState, Thresholds};
-use crate::peer::{Address, Checked, PeerId, Verdict, reason};
+use crate::peer::{Address, PeerId, Verdict, reason};
+use crate::plan::CheckPlan;
 
 /// Newcomers begin so far apart at the most, so that a single one, or a few, are known at once and
 /// not only after an interval.
@@ -27,6 +29,8 @@ struct ScheduledPeer {
     /// The call of `keep` that named it last.
     kept: u64,
     target: Address,
+    /// How it is checked, if not as all others.
+    plan: Option<CheckPlan>,
     health: HealthCounter,
     planned: Instant,
     /// When the attempt that is under way began.
@@ -38,6 +42,8 @@ struct ScheduledPeer {
 pub(crate) struct Turn {
     pub(crate) id: PeerId,
     pub(crate) target: Address,
+    /// How the peer is checked, if not as all others.
+    pub(crate) plan: Option<CheckPlan>,
     /// Whether the peer is one of those that fail.
     pub(crate) is_failing: bool,
     number: u64,
@@ -85,8 +91,8 @@ impl Waiting {
 /// come later than an interval from now begins at a random moment of the interval instead.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    interval: Duration,
-    thresholds: Thresholds,
+    /// How peers are checked that have no plan of their own.
+    timing: Timing,
     peers: HashMap<PeerId, ScheduledPeer>,
     waiting: Waiting,
     /// Until when slots have been given to newcomers.
@@ -96,11 +102,31 @@ pub(crate) struct Schedule {
     random: Rng,
 }
 
-impl Schedule {
-    pub(crate) fn new(config: &CheckConfig, random: Rng) -> Self {
+/// How often a peer is checked, and how many results count.
+#[derive(Clone, Copy, Debug)]
+struct Timing {
+    interval: Duration,
+    thresholds: Thresholds,
+}
+
+impl Timing {
+    fn new(config: &CheckConfig) -> Self {
         Self {
             interval: config.interval.clamp(SHORTEST, LONGEST),
             thresholds: Thresholds { fall: config.fall, rise: config.rise },
+        }
+    }
+
+    /// That of a plan; without one, this.
+    fn of(self, plan: Option<&CheckPlan>) -> Self {
+        plan.map_or(self, |plan| Self::new(plan.config()))
+    }
+}
+
+impl Schedule {
+    pub(crate) fn new(config: &CheckConfig, random: Rng) -> Self {
+        Self {
+            timing: Timing::new(config),
             peers: HashMap::new(),
             waiting: Waiting::default(),
             slots_until: None,
@@ -144,14 +170,22 @@ impl Schedule {
         self.plan(newcomers, now);
     }
 
-    /// Marks these peers as kept. Returns those among them that were not there.
+    /// Marks these peers as kept. Returns those among them that were not there, or are checked in
+    /// another way from now on: what is known of them stays.
     fn keep(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) -> Vec<PeerId> {
         self.keeps += 1;
         let mut newcomers = Vec::new();
-        for Checked { id, target, state } in peers {
+        for Checked { id, target, state, plan } in peers {
             match self.peers.get_mut(&id) {
-                Some(peer) if peer.target == target || peer.kept == self.keeps => {
-                    peer.kept = self.keeps
+                Some(peer) if peer.kept == self.keeps => {}
+                Some(peer) if peer.target == target => {
+                    peer.kept = self.keeps;
+                    if peer.plan != plan {
+                        self.waiting.remove(peer);
+                        self.numbers += 1;
+                        (peer.number, peer.plan, peer.began) = (self.numbers, plan, None);
+                        newcomers.push(id);
+                    }
                 }
                 known => {
                     if let Some(moved) = known {
@@ -163,7 +197,15 @@ impl Schedule {
                     let health = HealthCounter::new(state);
                     self.peers.insert(
                         id,
-                        ScheduledPeer { number, kept, target, health, planned: now, began: None },
+                        ScheduledPeer {
+                            number,
+                            kept,
+                            target,
+                            plan,
+                            health,
+                            planned: now,
+                            began: None,
+                        },
                     );
                 }
             }
@@ -173,21 +215,20 @@ impl Schedule {
 
     fn plan(&mut self, mut newcomers: Vec<PeerId>, now: Instant) {
         let all = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).max(1);
-        let slot = (self.interval / all).min(NEWCOMER_GAP);
         let mut from = self.slots_until.map_or(now, |until| until.max(now));
         self.random.shuffle(&mut newcomers);
         for id in newcomers {
-            let planned = if from + slot <= now + self.interval {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            let Timing { interval, .. } = self.timing.of(peer.plan.as_ref());
+            let slot = (interval / all).min(NEWCOMER_GAP);
+            peer.planned = if from + slot <= now + interval {
                 let planned = from + slot.mul_f64(self.random.f64());
                 from += slot;
                 planned
             } else {
-                now + self.interval.mul_f64(self.random.f64())
+                now + interval.mul_f64(self.random.f64())
             };
-            if let Some(peer) = self.peers.get_mut(&id) {
-                peer.planned = planned;
-                self.waiting.insert(peer, id);
-            }
+            self.waiting.insert(peer, id);
         }
         self.slots_until = Some(from);
     }
@@ -207,7 +248,8 @@ impl Schedule {
         let (_, id) = self.waiting.queue(is_failing).pop_first()?;
         let peer = self.peers.get_mut(&id)?;
         peer.began = Some(now);
-        Some(Turn { id, target: peer.target.clone(), is_failing, number: peer.number })
+        let (target, plan, number) = (peer.target.clone(), peer.plan.clone(), peer.number);
+        Some(Turn { id, target, plan, is_failing, number })
     }
 
     /// Whether the check of this turn still matters to anybody.
@@ -227,14 +269,15 @@ impl Schedule {
         // From when it was planned, so that late beginnings do not add up. A check that began very
         // late keeps its distance to the next one; failures in a row are to be told by more than
         // one moment.
-        let wait = self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64());
-        peer.planned = (peer.planned + wait).max(began + self.interval / 2).max(now);
+        let Timing { interval, thresholds } = self.timing.of(peer.plan.as_ref());
+        let wait = interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64());
+        peer.planned = (peer.planned + wait).max(began + interval / 2).max(now);
         let (passed, why) = match outcome {
             CheckOutcome::Passed => (Some(true), None),
             CheckOutcome::Failed(failure) => (Some(false), Some(failure.reason)),
             CheckOutcome::NotMade => (None, None),
         };
-        let changed = passed.and_then(|passed| peer.health.count_result(passed, self.thresholds));
+        let changed = passed.and_then(|passed| peer.health.count_result(passed, thresholds));
         self.waiting.insert(peer, turn.id.clone());
         let state = changed?;
         let reason = why.filter(|_| state == HealthState::Failing).map(|why| reason(&why));

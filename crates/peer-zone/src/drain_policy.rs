@@ -11,6 +11,23 @@ pub struct DrainReasons {
     pub check: bool,
 }
 
+impl DrainReasons {
+    /// So many bits hold them.
+    pub(crate) const BITS: u32 = 3;
+
+    /// A bit for each.
+    pub(crate) fn bits(self) -> u64 {
+        let Self { removed, drain, check } = self;
+        u64::from(removed) | u64::from(drain) << 1 | u64::from(check) << 2
+    }
+
+    /// Those whose bits are the lowest ones of a word.
+    pub(crate) fn of_bits(word: u64) -> Self {
+        let has = |bit: u32| word >> bit & 1 != 0;
+        Self { removed: has(0), drain: has(1), check: has(2) }
+    }
+}
+
 /// How a worker closes its connections to a peer that is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainPolicy {
@@ -21,21 +38,18 @@ pub struct DrainPolicy {
 }
 
 /// What stands for a [`DrainPolicy`] in a word: a bit for each reason below the time.
-const REASONS: u32 = 3;
+const REASONS: u32 = DrainReasons::BITS;
 
 impl DrainPolicy {
     /// The word in which a worker says so; 0: it closes none. A time that no word holds is cut.
     pub(crate) fn to_word(policy: Option<Self>) -> u64 {
-        let Some(Self { after, on: DrainReasons { removed, drain, check } }) = policy else {
-            return 0;
-        };
-        let reasons = u64::from(removed) | u64::from(drain) << 1 | u64::from(check) << 2;
+        let Some(Self { after, on }) = policy else { return 0 };
+        let reasons = on.bits();
         if reasons == 0 { 0 } else { after.min(u64::MAX >> REASONS) << REASONS | reasons }
     }
 
     pub(crate) fn from_word(word: u64) -> Option<Self> {
-        let has = |bit: u32| word >> bit & 1 != 0;
-        let on = DrainReasons { removed: has(0), drain: has(1), check: has(2) };
+        let on = DrainReasons::of_bits(word);
         (word != 0).then_some(Self { after: word >> REASONS, on })
     }
 }

@@ -8,8 +8,12 @@ use crate::memory::Offset;
 /// At least so many slots, so that each index has a free one.
 const LEAST: usize = 8;
 
-/// How many slots an index has with so many groups: a power of two, and twice as many at least, so
-/// that a search ends soon.
+/// An index with so many times the slots that it needs becomes smaller. One that needs a few more
+/// again does not become larger at once.
+const SPARSE: usize = 4;
+
+/// How many slots an index needs with so many groups: a power of two, and twice as many at least,
+/// so that a search ends soon.
 pub(crate) fn slots(groups: usize) -> usize {
     (groups * 2).next_power_of_two().max(LEAST)
 }
@@ -45,13 +49,17 @@ impl GroupIndex {
     pub(crate) fn insert(&mut self, place: Offset, hash: u32, hash_of: impl Fn(Offset) -> u32) {
         let wanted = slots(self.count + 1);
         if wanted > self.slots.len() {
-            let before = std::mem::replace(&mut self.slots, vec![Offset(0); wanted]);
-            for place in before.into_iter().filter(|&place| place != Offset(0)) {
-                self.put(place, hash_of(place));
-            }
+            self.resize(wanted, hash_of);
         }
         self.put(place, hash);
         self.count += 1;
+    }
+
+    fn resize(&mut self, wanted: usize, hash_of: impl Fn(Offset) -> u32) {
+        let before = std::mem::replace(&mut self.slots, vec![Offset(0); wanted]);
+        for place in before.into_iter().filter(|&place| place != Offset(0)) {
+            self.put(place, hash_of(place));
+        }
     }
 
     fn put(&mut self, place: Offset, hash: u32) {
@@ -94,6 +102,10 @@ impl GroupIndex {
             }
             slot = (slot + 1) & mask;
         }
+        let wanted = slots(self.count);
+        if wanted <= self.slots.len() / SPARSE {
+            self.resize(wanted, hash_of);
+        }
     }
 }
 
@@ -129,7 +141,8 @@ mod tests {
                 }
                 let taken = index.slots().iter().filter(|place| place.0 != 0).count();
                 prop_assert_eq!(taken, there.len());
-                prop_assert!(index.slots().len() >= slots(there.len()));
+                let needed = slots(there.len());
+                prop_assert!((needed..SPARSE * needed).contains(&index.slots().len()));
             }
         }
 

@@ -11,6 +11,7 @@
 mod ages;
 mod columns;
 mod header;
+mod own_traits;
 mod peer;
 mod table;
 
@@ -23,6 +24,7 @@ pub(crate) use self::{
         shared_column_of,
     },
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
+    own_traits::OwnTraits,
     peer::{Peer, PeerBlock},
     table::{
         DIRECTORY, Entry, PLAIN, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED,
@@ -70,7 +72,9 @@ mod tests {
     use crate::{
         drain_times::DrainTime,
         memory::Offset,
-        protocol::{ColumnUse, Lease, Pin, Root, SharedColumns, WithdrawalCount},
+        protocol::{
+            ColumnUse, Lease, NamedWord, Pin, Root, SharedColumns, WithdrawalCount, WordIndex,
+        },
     };
 
     /// Processes of another build of the same layout read these, so that none may change without
@@ -89,6 +93,7 @@ mod tests {
             ProcessEntry,
             Peer,
             TableHeader,
+            OwnTraits,
             ReportHeader,
             PlanHeader,
             Section,
@@ -101,6 +106,8 @@ mod tests {
             WithdrawalCount,
             Root,
             Pin,
+            WordIndex,
+            NamedWord,
             SharedColumns,
             ColumnUse,
             DrainTime,
@@ -108,12 +115,13 @@ mod tests {
         ];
         // Name, size and alignment, in bytes.
         let expected = [
-            ("Header", 320, 64),
+            ("Header", 576, 64),
             ("OwnLine<Positions>", 64, 64),
             ("Positions", 16, 8),
             ("ProcessEntry", 64, 64),
             ("Peer", 112, 16),
             ("TableHeader", 208, 16),
+            ("OwnTraits", 4, 4),
             ("ReportHeader", 16, 16),
             ("PlanHeader", 32, 8),
             ("Section", 8, 4),
@@ -126,6 +134,8 @@ mod tests {
             ("WithdrawalCount", 8, 8),
             ("Root", 4, 4),
             ("Pin", 4, 4),
+            ("WordIndex", 1, 1),
+            ("NamedWord", 8, 8),
             ("SharedColumns", 8, 4),
             ("ColumnUse", 8, 4),
             ("DrainTime", 4, 4),

@@ -25,6 +25,8 @@
 #[cfg(not(loom))]
 mod allocator;
 #[cfg(not(loom))]
+mod closing;
+#[cfg(not(loom))]
 mod connections;
 #[cfg(not(loom))]
 mod drain_policy;
@@ -57,6 +59,7 @@ pub use peer_balance::{LeastTime, Method, ResponseTime};
 
 #[cfg(not(loom))]
 pub use self::{
+    closing::Closing,
     connections::Connections,
     drain_policy::{DrainPolicy, DrainReasons},
     group_name::GroupName,
@@ -65,9 +68,10 @@ pub use self::{
     protocol::{Process, Withdrawn},
     publisher::{
         Publisher,
+        closings::TooManyClosings,
         keys::KeyPeers,
         matching::Changes,
-        options::{CheckPolicy, TableOptions},
+        options::{CheckPolicy, GroupOptions, TableOptions},
         publish::ZoneFull,
     },
     worker::{
@@ -76,6 +80,7 @@ pub use self::{
         cursor::RowCursor,
         draining::DrainPolicies,
         fast_path::{Missed, Take},
+        group_traits::GroupTraits,
         keyed::KeyProgress,
         pick::{Pick, PickContext},
         picked_peer::PickedPeer,

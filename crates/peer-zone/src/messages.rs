@@ -6,9 +6,16 @@ use crate::ZoneFull;
 /// what to do.
 #[must_use]
 pub fn shortage(full: &ZoneFull, zone_size: usize) -> String {
-    let ZoneFull { left_out, peers, lacks_method, .. } = full;
+    let ZoneFull { left_out, peers, lacks_method, group, .. } = full;
     let zone = size(zone_size);
     let advice = format!("increase it to \"zone={}\"", size(enough(full, zone_size)));
+    // Peers without a group are in that without a name.
+    if let Some(group) = group.as_ref().filter(|group| *lacks_method && !group.is_empty()) {
+        return format!(
+            "\"zone={zone}\" is too small for the method of group {group:?} with {peers} peers in \
+             all: round robin is used there and no peers are added to it; {advice}"
+        );
+    }
     if *lacks_method {
         return format!(
             "\"zone={zone}\" is too small for \"etcd_balance\" with {peers} peers: round robin is \
@@ -69,6 +76,7 @@ mod tests {
             left_out: 34,
             peers: 180,
             lacks_method: false,
+            group: None,
             needs: 80_000,
             changes: Default::default(),
         };
@@ -88,6 +96,15 @@ mod tests {
                 shortage(&ZoneFull { lacks_method: true, ..full.clone() }, 1_000_000),
                 "\"zone=1000000\" is too small for \"etcd_balance\" with 180 peers: round robin \
                  is used and no peers are added; increase it to \"zone=1m\"",
+            ),
+            (
+                shortage(
+                    &ZoneFull { lacks_method: true, group: Some("a\"b".into()), ..full.clone() },
+                    1_000_000,
+                ),
+                "\"zone=1000000\" is too small for the method of group \"a\\\"b\" with 180 peers \
+                 in all: round robin is used there and no peers are added to it; increase it to \
+                 \"zone=1m\"",
             ),
             (all_fit(180), "zone has space for all 180 peers again"),
             (

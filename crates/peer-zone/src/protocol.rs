@@ -8,6 +8,7 @@ mod restart_backoff;
 mod shared_columns;
 mod sync;
 mod withdrawals;
+mod word_index;
 
 pub use self::{
     lease::{Lease, Publishing},
@@ -19,4 +20,5 @@ pub use self::{
         ENTRY_TIMEOUT, ID_BITS, MAX_WITHDRAWALS, WithdrawalCount, WithdrawalEntry,
         WithdrawalReader, Withdrawn,
     },
+    word_index::{NamedWord, WordIndex},
 };

@@ -4,11 +4,13 @@
 mod blocks;
 mod by_groups;
 mod changes;
+pub(crate) mod closings;
 mod directories;
 mod directory;
 mod fitting;
 mod group;
 mod group_fitting;
+mod group_options;
 mod group_takeover;
 mod grouping;
 mod groups;
@@ -20,6 +22,7 @@ mod load_correction;
 pub(crate) mod matching;
 mod merging;
 pub(crate) mod options;
+mod placed;
 pub(crate) mod publish;
 mod reclaim;
 mod records;
@@ -31,7 +34,7 @@ mod slots;
 mod tables;
 mod takeover;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use peer_statistics::{CheckFault, Statistics};
 
@@ -40,7 +43,8 @@ use self::{
     groups::Groups,
     links::Links,
     load_correction::LoadCorrection,
-    options::TableOptions,
+    options::{TableOptions, WantedOptions},
+    placed::Placed,
     records::{Listed, Outdated, Removed, Unused},
 };
 use crate::{
@@ -58,7 +62,7 @@ pub struct Publisher {
     group: Group,
     /// The other groups, if peers are in groups.
     groups: Option<Groups>,
-    removed: Vec<Removed>,
+    removed: Placed<Removed>,
     /// Peers that are in no table but perhaps a pinned one, and the first publication without them.
     unlisted: Vec<(Offset, u64)>,
     tables: Vec<Outdated>,
@@ -70,6 +74,8 @@ pub struct Publisher {
     publication: u64,
     generation: u64,
     options: TableOptions,
+    /// By name, what groups are to have of their own that is not nothing.
+    group_options: HashMap<Arc<str>, WantedOptions>,
     recounts: LoadCorrection,
     /// Whether the publisher before this one may have published a change without saying since when
     /// the peers concerned are drained.
@@ -99,13 +105,18 @@ impl Publisher {
 
     /// How many they are.
     pub fn count(&self) -> usize {
-        self.all_groups().map(|group| group.listed.len()).sum()
+        self.group.listed.len() + self.groups.as_ref().map_or(0, |groups| groups.peers)
     }
 
     /// How many of them have keys.
     pub fn keyed(&self) -> usize {
+        // Those that have none come first, and are in no group.
         let lines = |group: &Group| group.listed.partition_point(|peer| peer.spec.key.is_none());
-        self.all_groups().map(|group| group.listed.len() - lines(group)).sum()
+        let of_lines = match &self.groups {
+            Some(groups) => groups.nameless().map_or(0, lines),
+            None => lines(&self.group),
+        };
+        self.count() - of_lines
     }
 
     /// All groups, or the one in which peers are that are in none. Not to be called while a group

@@ -13,6 +13,7 @@ pub(crate) mod draining;
 mod exhausted;
 pub(crate) mod fast_path;
 mod group;
+pub(crate) mod group_traits;
 pub(crate) mod keyed;
 mod least;
 mod least_time;
@@ -66,6 +67,8 @@ pub struct Worker {
     withdrawals: WithdrawalReader,
     /// The group of the last pick that was not among everyone.
     last_group: Cell<PickedGroup>,
+    /// How many peers that one has in service.
+    last_tries: Cell<u32>,
     /// The figures of the peers.
     statistics: Option<Statistics>,
     /// The id of the peer that a failure has made unavailable last, until a retry asks; 0: none.
@@ -106,6 +109,7 @@ impl Worker {
             recall: Recall::default(),
             withdrawals: WithdrawalReader::new(&zone.header().withdrawal_count),
             last_group: Cell::default(),
+            last_tries: Cell::default(),
             statistics: None,
             disabled: Cell::new(0),
             single_thread: PhantomData,

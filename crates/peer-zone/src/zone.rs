@@ -1,5 +1,6 @@
 //! The memory as a whole: made, found again, and read from any process.
 
+mod closings;
 mod draining;
 mod groups;
 pub(crate) mod peers;

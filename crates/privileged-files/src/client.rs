@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::files;
 use crate::request::Request;
@@ -28,6 +28,17 @@ const READ_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long it may take to replace one: as long as a disk needs for `fsync` at its worst.
 const REPLACE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long to wait before the server is asked: the first time, and after each answer that was not
+/// whole. A process that is killed closes its descriptors one after another: its end of a
+/// connection may be gone for some time before its socket is.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_millis(10),
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+];
 
 /// Reads and replaces the files of a table, by way of a server where there is one. Its calls do not
 /// hold up the thread that they are made in.
@@ -137,9 +148,13 @@ impl Server {
         content: Option<BorrowedFd<'_>>,
         deadline: Duration,
     ) -> Option<io::Result<Vec<u8>>> {
-        // Where an answer is not whole the server has been killed, which the next request shows, or
+        // Where an answer is not whole the server has been killed, which a later request shows, or
         // was in need itself.
-        for _ in 0..2 {
+        for pause in PAUSES {
+            // The shortest sleep takes a millisecond.
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             match timeout(deadline, exchange(&self.socket, request, content)).await {
                 Ok(Ok(Answer::Whole(answer))) => return Some(answer),
                 Ok(Ok(Answer::CutOff)) => {}

@@ -1,10 +1,11 @@
 //! Reading and replacing, by the process that may.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat};
 
 use crate::open::open;
 use crate::temporary_file::{TemporaryFile, remove_left_over};
@@ -15,6 +16,9 @@ pub const MAX_READ: u64 = 1 << 20;
 /// The largest content that a file is replaced by, in bytes: a list of some hundred thousand peers.
 pub const MAX_REPLACE: u64 = 64 << 20;
 
+/// Bytes at the beginning of a file by which its kind is known.
+const HEAD: u64 = 32;
+
 /// Reads a file of at most [`MAX_READ`] bytes.
 ///
 /// A symbolic link is followed, unless it is another user's and leads to what is not that user's.
@@ -23,8 +27,7 @@ pub const MAX_REPLACE: u64 = 64 << 20;
 ///
 /// Those of the file system; `FileTooLarge` for one that is larger; for what is no ordinary file.
 pub fn read(file: &Path) -> io::Result<Vec<u8>> {
-    // A pipe that was put there must not be waited for, nor a terminal become this process's.
-    let file = open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    let file = open_to_read(file)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not an ordinary file"));
     }
@@ -36,8 +39,22 @@ pub fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Opens whatever is there to be read. Links are followed as by [`read`].
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn open_to_read(file: &Path) -> io::Result<File> {
+    // A pipe that was put there must not be waited for, nor a terminal become this process's.
+    open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+}
+
 /// Replaces a file, or makes it: at whatever moment this process or the machine dies, the file has
 /// the old content or the new one. Only its owner, who is the one that this runs as, may read it.
+///
+/// Where the new content begins with a word, as those of a kind of files do, a file that is not
+/// empty and does not begin with it is somebody else's: it is kept beside, with `.old` behind its
+/// name.
 ///
 /// Where the file is a symbolic link, it is the link that is replaced. Where its folder is reached
 /// by one, that is followed as by [`read`].
@@ -54,10 +71,46 @@ pub fn replace(file: &Path, content: &mut dyn Read) -> io::Result<()> {
     let folder = open(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
     remove_left_over(&folder, name);
     let mut temporary = TemporaryFile::beside(&folder, name)?;
-    write(&mut temporary.file, content)?;
+    let mut head = Vec::new();
+    content.take(HEAD).read_to_end(&mut head)?;
+    write(&mut temporary.file, &mut head.chain(content))?;
+    keep_foreign(&folder, name, &head)?;
     temporary.replace(name)?;
     // So that the new name outlives the machine's death as well.
     folder.sync_all()
+}
+
+/// Keeps what is in the place of the file if it is of another kind than a content that begins so.
+fn keep_foreign(folder: &File, name: &OsStr, head: &[u8]) -> io::Result<()> {
+    let Some(kind) = first_word(head) else { return Ok(()) };
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    // What cannot be opened is none, a link, or nobody's file.
+    let Ok(there) = openat(folder, name, flags | OFlags::CLOEXEC, Mode::empty()) else {
+        return Ok(());
+    };
+    let there = File::from(there);
+    if !there.metadata()?.is_file() {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    there.take(HEAD).read_to_end(&mut found)?;
+    if found.is_empty() || first_word(&found) == Some(kind) {
+        return Ok(());
+    }
+    let mut old = name.to_owned();
+    old.push(".old");
+    linkat(folder, name, folder, &old, AtFlags::empty()).map_err(|error| {
+        let old = old.display();
+        io::Error::other(format!(
+            "another file is in its place, and cannot be kept as {old}: {error}"
+        ))
+    })
+}
+
+/// The first word of a file that begins so; `None` if it does not end there.
+fn first_word(head: &[u8]) -> Option<&[u8]> {
+    let end = head.iter().position(u8::is_ascii_whitespace)?;
+    head.get(..end)
 }
 
 fn write(file: &mut File, content: &mut dyn Read) -> io::Result<()> {
@@ -83,12 +136,32 @@ mod tests {
     fn a_file_is_made_and_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("peers");
-        for content in ["old", "new and longer", ""] {
+        for content in ["kind old", "kind new and longer", ""] {
             replace(&file, &mut content.as_bytes()).expect("replaced");
             assert_eq!(read(&file).expect("read"), content.as_bytes());
         }
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_kept_beside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("peers"), "").expect("written");
+        replace(&at("peers"), &mut "kind 1\n".as_bytes()).expect("nothing is lost");
+        assert!(!at("peers.old").exists());
+        fs::write(at("peers"), "password\n").expect("written");
+        replace(&at("peers"), &mut "kind 2\n".as_bytes()).expect("replaced");
+        assert_eq!(read(&at("peers.old")).expect("kept"), b"password\n");
+        replace(&at("peers"), &mut "kind 3\n".as_bytes()).expect("its own kind");
+        fs::write(at("peers"), "another\n").expect("written");
+        let error = replace(&at("peers"), &mut "kind 4\n".as_bytes()).expect_err("no place");
+        let expected = "another file is in its place, and cannot be kept as peers.old: ";
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert_eq!(read(&at("peers")).expect("as it was"), b"another\n");
+        assert_eq!(read(&at("peers.old")).expect("as it was"), b"password\n");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
     }
 
     #[test]

@@ -24,6 +24,6 @@ mod table;
 mod temporary_file;
 
 pub use client::Client;
-pub use files::{MAX_READ, MAX_REPLACE, read, replace};
+pub use files::{MAX_READ, MAX_REPLACE, open_to_read, read, replace};
 pub use server::{channel, serve};
 pub use table::{Access, Table};

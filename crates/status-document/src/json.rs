@@ -190,6 +190,9 @@ impl Writer for JsonWriter {
         json.field("rejected_total", live.rejected_total, out);
         json.field("rejected", live.rejected.as_deref(), out);
         json.field("held", live.held, out);
+        if live.kind == LiveKind::Map {
+            json.field("state", live.state.as_ref().map(parts::state_file), out);
+        }
         json.end(b'}', out);
     }
 }

@@ -22,9 +22,9 @@ pub use self::{
     json::{ChangesWriter, JsonWriter},
     metrics::{Exposition, MetricsWriter},
     model::{
-        Change, Counts, Endpoint, Groups, Head, Health, Holding, HoldingReason, Live, LiveFigure,
-        LiveKind, Peer, RESYNC_CAUSES, Rejection, State, StateFile, Unresolved, Upstream,
-        UpstreamKind, Zone,
+        Change, Counts, Endpoint, GroupSettings, Groups, Head, Health, Holding, HoldingReason,
+        Live, LiveFigure, LiveKind, Peer, RESYNC_CAUSES, Rejection, State, StateFile, Unresolved,
+        Upstream, UpstreamKind, Zone,
     },
     query::{BadQuery, Query, quoted},
     writer::{Over, Parts, Pass, Rows, Writer},

@@ -3,6 +3,7 @@
 mod kind;
 mod live;
 mod peer;
+mod state_file;
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ pub use self::{
     kind::UpstreamKind,
     live::{Live, LiveFigure, LiveKind},
     peer::{Counts, Health, Peer, State},
+    state_file::StateFile,
 };
 use crate::figures::{Histogram, UpstreamFigures};
 
@@ -107,7 +109,7 @@ pub struct Upstream {
 }
 
 /// The groups of an upstream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groups {
     /// The number of groups that have peers.
     pub count: usize,
@@ -115,6 +117,30 @@ pub struct Groups {
     pub unknown_total: u64,
     /// The number of requests that got no peer since their group had no peer in service.
     pub empty_total: u64,
+    /// Their settings; `None` without `settings=`.
+    pub settings: Option<GroupSettings>,
+}
+
+/// The settings of an upstream's groups.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupSettings {
+    /// The prefix of their keys.
+    pub prefix: String,
+    /// The number of groups that have settings.
+    pub count: usize,
+    /// The revision of the last change; `None` before the first.
+    pub revision: Option<u64>,
+    /// The number of values that were rejected since the shared memory was created.
+    pub rejected_total: u64,
+    /// Why a present value is rejected, with its key; `None` if every one is valid.
+    pub rejected: Option<String>,
+    /// The seconds for which the settings outlive a wiped etcd at most; `None` if they do not have
+    /// to.
+    pub held: Option<f64>,
+    /// The bytes that they take in the shared memory.
+    pub bytes_used: usize,
+    /// Those that there are.
+    pub bytes_total: usize,
 }
 
 /// A key whose present value is rejected.
@@ -192,19 +218,6 @@ pub struct Holding {
     pub seconds_left: f64,
     /// The number of keys whose peers are held.
     pub peers: usize,
-}
-
-/// The file of `state=`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StateFile {
-    /// Its path.
-    pub file: String,
-    /// The revision of the list in it; `None` if it was not read or written yet, or could not be
-    /// used.
-    pub revision: Option<u64>,
-    /// Why it could not be read or written, and what to do about it; `None` after a successful
-    /// write.
-    pub trouble: Option<String>,
 }
 
 /// The shared memory of an upstream.

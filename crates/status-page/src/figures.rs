@@ -1,6 +1,6 @@
 //! Names and figures of an upstream, beside its peers. The script shows the same.
 
-use status_document::{RESYNC_CAUSES, Upstream};
+use status_document::{GroupSettings, RESYNC_CAUSES, Upstream};
 
 use crate::{
     escape::push_text,
@@ -111,14 +111,23 @@ pub(crate) fn memory(upstream: &Upstream) -> Facts {
         ("Connections closed by drains", count(upstream.drained)),
         ("Checks not made", count(upstream.checks_not_made)),
     ];
-    if let Some(groups) = upstream.groups {
+    if let Some(groups) = &upstream.groups {
         facts.push(("Groups", count(groups.count as u64)));
         let [unknown, empty] = [groups.unknown_total, groups.empty_total].map(count);
         facts.push(("Requests without a group", format!("{unknown} unknown, {empty} empty")));
+        if let Some(settings) = &groups.settings {
+            facts.push(("Groups with settings", settings_of_groups(settings)));
+        }
     }
     if upstream.unselected > 0 {
         let number = count(upstream.unselected as u64);
         facts.push(("Not selected", format!("{number} (etcd_select)")));
     }
     facts
+}
+
+/// How many groups have settings, and which of these are rejected.
+fn settings_of_groups(settings: &GroupSettings) -> String {
+    let rejected = settings.rejected.as_ref().map(|rejected| format!("; {rejected}"));
+    format!("{}{}", count(settings.count as u64), rejected.unwrap_or_default())
 }

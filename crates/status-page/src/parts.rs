@@ -224,6 +224,8 @@ pub(crate) fn push_live(out: &mut Vec<u8>, live: &Live) {
         LiveKind::Key => "default".to_owned(),
     };
     let held = live.held.map(|_| "held: etcd was wiped, restored or replaced".to_owned());
+    let state = live.state.as_ref().and_then(|state| Some((state, state.trouble.as_ref()?)));
+    let unsaved = state.map(|(state, trouble)| format!("state file {}: {trouble}", state.file));
     push_row(
         out,
         [
@@ -233,7 +235,7 @@ pub(crate) fn push_live(out: &mut Vec<u8>, live: &Live) {
             value.into(),
             live.revision.map_or_else(|| NOTHING.to_owned(), |number| number.to_string()).into(),
             count(live.rejected_total).into(),
-            live.rejected.clone().or(held).unwrap_or_default().into(),
+            live.rejected.clone().or(held).or(unsaved).unwrap_or_default().into(),
         ],
     );
 }

@@ -235,6 +235,10 @@ fn upstream_notices(upstream: &Upstream) -> Vec<Notice> {
     {
         add(Level::Warn, format!("State file {}: {trouble}", state.file));
     }
+    let settings = upstream.groups.as_ref().and_then(|groups| groups.settings.as_ref());
+    if let Some(reason) = settings.and_then(|settings| settings.rejected.as_ref()) {
+        add(Level::Warn, format!("Settings of a group are rejected: {reason}"));
+    }
     let rejected = upstream.rejected.len() as u64;
     if rejected >= REJECTED {
         found.push((Level::Warn, format!("At least {} values are rejected.", count(REJECTED))));

@@ -235,6 +235,12 @@ impl Writer for PageWriter {
             self.rejected.extend(live.rejected.as_ref().map(|reason| {
                 (Level::Warn, format!("The value of {} is rejected: {reason}", live.name))
             }));
+            let state =
+                live.state.as_ref().and_then(|state| Some((state, state.trouble.as_ref()?)));
+            self.rejected.extend(state.map(|(state, trouble)| {
+                let text = format!("State file {} of {}: {trouble}", state.file, live.name);
+                (Level::Warn, text)
+            }));
             return;
         }
         if !self.has_variables {

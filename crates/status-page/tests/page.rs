@@ -94,6 +94,10 @@ fn peers(text: &str) -> Vec<Peer<'static>> {
     vec![peer(None, State::Up), peer(Some(text), State::Unhealthy), peer(Some(text), State::Drain)]
 }
 
+fn state_file(text: &str) -> StateFile {
+    StateFile { file: text.to_owned(), revision: None, trouble: Some(text.to_owned()) }
+}
+
 fn live(text: &str, kind: LiveKind) -> Live {
     Live {
         name: text.to_owned(),
@@ -105,6 +109,7 @@ fn live(text: &str, kind: LiveKind) -> Live {
         rejected_total: 0,
         rejected: Some(text.to_owned()),
         held: None,
+        state: Some(state_file(text)),
     }
 }
 

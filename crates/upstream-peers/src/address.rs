@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use nginx_syntax::disturbs_a_line;
 use thiserror::Error;
 
-use crate::excerpt::{Excerpt, disturbs_a_line};
+use crate::excerpt::Excerpt;
 
 /// The port where none is given, as in nginx.
 pub(crate) const DEFAULT_PORT: u16 = 80;

@@ -157,7 +157,11 @@ impl Overrides {
     /// digits, times also numbers of seconds, flags also 1 and 0. Null sets nothing.
     ///
     /// Says whether there is such a parameter; otherwise nothing is set.
-    pub(crate) fn set_json(&mut self, name: &str, value: &Json) -> Result<bool, ParameterError> {
+    ///
+    /// # Errors
+    ///
+    /// A value that the parameter cannot have; nothing is set then.
+    pub fn set_json(&mut self, name: &str, value: &Json) -> Result<bool, ParameterError> {
         let Some((name, slot)) = self.slot(name) else { return Ok(false) };
         let text = match value {
             Json::Null => return Ok(true),

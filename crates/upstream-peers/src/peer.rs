@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::address::SocketAddress;
 use crate::labels::Labels;
+use crate::own_parameters::OwnParameters;
 use crate::parameters::Parameters;
 use crate::source::Source;
 
@@ -20,6 +21,8 @@ pub struct Peer {
     pub server: Arc<str>,
     /// Its parameters, those that its value does not set taken from the defaults.
     pub parameters: Parameters,
+    /// Which of these its value sets.
+    pub own: OwnParameters,
     /// Its `route`, if its value sets one.
     pub route: Option<Arc<str>>,
     /// What else its value says of it.

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use nginx_syntax::disturbs_a_line;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use crate::address::{AddressError, SocketAddress, Target};
-use crate::excerpt::{Excerpt, disturbs_a_line};
+use crate::excerpt::Excerpt;
 use crate::key_name::name_of_url;
 use crate::labels::Labels;
 use crate::parameters::{Overrides, ParameterError};

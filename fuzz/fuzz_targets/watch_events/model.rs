@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use etcd_client::proto::{PbEvent, PbWatchResponse};
 use upstream_peers::{
-    Allow, KeyContent, Parameters, Peer, Reading, SocketAddress, Source, Target, Value,
-    parse_value,
+    Allow, KeyContent, OwnParameters, Parameters, Peer, Reading, SocketAddress, Source, Target,
+    Value, parse_value,
 };
 
 use crate::follower::{CLUSTER, LISTED, PREFIX, resolve};
@@ -150,6 +150,7 @@ impl Model {
                     address,
                     server: value.server.as_str().into(),
                     parameters,
+                    own: OwnParameters::of(&overrides),
                     route: overrides.route,
                     labels: value.labels.clone(),
                     create_revision: self.current[key].1,

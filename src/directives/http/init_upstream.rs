@@ -49,7 +49,8 @@ pub(super) unsafe extern "C" fn init_upstream(
                 return ERROR;
             }
         };
-        settle::finish(conf, servers);
+        // SAFETY: nginx passes a valid configuration, which is that of a cycle.
+        settle::finish(conf, servers, unsafe { http::variable_names(cf) });
         let added = conf.etcd.as_ref().map(|etcd| upstream.upstream().add_zones(cf, etcd));
         if let Some(Err(message)) = added {
             log::to(NGX_LOG_EMERG, error_log, &message);

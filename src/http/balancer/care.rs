@@ -204,7 +204,7 @@ pub(super) unsafe extern "C" fn free(
             let extras = upstream.extras.get();
             let times = if extras.has(Extras::TIMES) {
                 let is_passed_on = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t == 0;
-                peer.times(outcome, is_passed_on, now)
+                peer.times(&held, outcome, is_passed_on, now)
             } else {
                 None
             };

@@ -33,7 +33,8 @@ pub(super) unsafe fn name_to_others(
     held: &PickedPeer,
 ) -> Option<()> {
     let conf = peer.upstream.settings();
-    if let (Some(sticky), Some(id)) = (&conf.sticky, held.sticky()) {
+    if let (Some(sticky), Some(id), true) = (&conf.sticky, held.sticky(), held.is_in_sticky_group())
+    {
         // SAFETY: the caller's promise.
         unsafe { sticky::set_cookie(peer.open.request, sticky, id) }?;
     }

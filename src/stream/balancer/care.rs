@@ -136,8 +136,8 @@ pub(super) unsafe extern "C" fn free(
         if let Some(held) = peer.open.take() {
             upstream.drains.leave(upstream, &peer.open, held.id());
             let now = clock::cached();
-            let goes_by_times = upstream.settings().balance().goes_by_times();
-            let times = if goes_by_times { peer.times(outcome) } else { None };
+            let goes_by_times = upstream.settings().goes_by_times();
+            let times = if goes_by_times { peer.times(&held, outcome) } else { None };
             // SAFETY: the session lives.
             let conf = StreamConf::of_session(unsafe { &*peer.open.request });
             let is_disabled = upstream.with_worker(|worker| {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ngx::ffi::NGX_LOG_NOTICE;
 use peer_drain::{DRAIN_TICK, Drain, OpenConnections, Pace, RateLimiter, Slot, due};
-use peer_zone::{DrainReasons, PickedPeer, Worker, Zone};
+use peer_zone::{Closing as GroupClosing, DrainReasons, PickedPeer, Worker, Zone};
 
 use super::closing::Closing;
 use crate::{
@@ -41,6 +41,13 @@ struct Leaving {
     last: u64,
     /// Whether the log says that its connections are being closed.
     is_announced: bool,
+    /// Whether it was looked at.
+    is_known: bool,
+    /// How its connections were to be closed at the last look; `None`: not.
+    drain: Option<Drain>,
+    /// When (ms) that last became another; 0: not since the first look. See
+    /// [`Draining::changed`].
+    changed: u64,
 }
 
 /// What is due at a tick: connections to a peer.
@@ -96,6 +103,21 @@ const BETWEEN: u32 = 10;
 /// kernel twice (1 µs), and a tick is of 10 ms.
 const LOOKS: usize = 128;
 
+/// Whatever for a peer is left.
+const ANY: DrainReasons = DrainReasons { removed: true, drain: true, check: true };
+
+/// How connections to a peer are closed, and for which reasons: as its group says or, if that says
+/// nothing, as the upstream does. `None`: they are not.
+fn drain_of(
+    worker: &Worker,
+    held: &PickedPeer,
+    of_upstream: Option<(Drain, DrainReasons)>,
+) -> Option<(Drain, DrainReasons)> {
+    let Some(of_group) = worker.closing(held) else { return of_upstream };
+    let GroupClosing { after, spread, on } = of_group?;
+    Some((Drain { timeout: after, pace: Pace::Spread(spread) }, on))
+}
+
 impl<R> Draining<R> {
     /// Makes room for as many requests, at peers of this zone.
     pub(super) fn new(requests: usize, zone: Zone) -> Self {
@@ -150,7 +172,8 @@ impl<R> Draining<R> {
     }
 
     fn note_peer(&mut self, place: usize, id: u64) {
-        let new = Leaving { id, last: 0, is_announced: false };
+        let new =
+            Leaving { id, last: 0, is_announced: false, is_known: false, drain: None, changed: 0 };
         let leaving = self.leaving.entry(place).or_insert(new);
         if leaving.id != id {
             *leaving = new;
@@ -177,12 +200,13 @@ impl<R> Draining<R> {
     }
 
     /// How many connections are to be closed at `now` (ms) at which places, and whether more are to
-    /// be soon.
+    /// be soon. `of_upstream` is how they are closed, and for which reasons, at peers whose group
+    /// says nothing else; `None`: they are not. `has_settings`: groups may say something else.
     pub(super) fn plan(
         &mut self,
         name: &str,
         worker: &Worker,
-        (drain, on): (Drain, DrainReasons),
+        (of_upstream, has_settings): (Option<(Drain, DrainReasons)>, bool),
         now: u64,
     ) -> (Vec<Due>, bool) {
         self.complete();
@@ -191,15 +215,30 @@ impl<R> Draining<R> {
         let Self { open, leaving, changed, .. } = self;
         leaving.retain(|&place, peer| {
             let Some(first) = first_at(open, place) else { return false };
-            let since = first.with_held(|held| {
-                let is_the_same = held.id() == peer.id;
-                is_the_same.then(|| worker.draining_since(held, on, now)).flatten()
+            let found = first.with_held(|held| {
+                (held.id() == peer.id).then(|| {
+                    let drain = drain_of(worker, held, of_upstream);
+                    let since = drain.and_then(|(_, on)| worker.draining_since(held, on, now));
+                    let is_left = since.is_some()
+                        || (has_settings && worker.draining_since(held, ANY, now).is_some());
+                    is_left.then(|| drain.map(|(drain, _)| drain).zip(since))
+                })
             });
-            let Some(since) = since.flatten() else {
+            let Some(drained) = found.flatten().flatten() else {
                 open.resume(place);
                 return false;
             };
-            let begins = drain.begins(since).max(*changed);
+            let drain = drained.map(|(drain, _)| drain);
+            if peer.is_known && peer.drain != drain {
+                peer.changed = now;
+            }
+            (peer.is_known, peer.drain) = (true, drain);
+            let Some((drain, since)) = drained else {
+                // Settings may come by which its connections are closed.
+                open.resume(place);
+                return true;
+            };
+            let begins = drain.begins(since).max(*changed).max(peer.changed);
             if now < begins {
                 open.resume(place);
                 return true;

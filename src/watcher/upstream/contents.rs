@@ -8,13 +8,11 @@ use etcd_watch::{
 use host_names::HostNames;
 use peer_zone::Publisher;
 use upstream_peers::{
-    Ages, Allow, ChangedPeers, Membership, MembershipChange, OutsideAddresses, Parameters, Peer,
-    Reading, messages,
+    Ages, ChangedPeers, Membership, MembershipChange, OutsideAddresses, Peer, messages,
 };
 
-use super::expiry::Expiry;
+use super::{expiry::Expiry, terms::Terms};
 use crate::{
-    live::LiveNumber,
     watcher::upstream_log::UpstreamLog,
     zones::report::{self, HoldingReason, Rejection},
 };
@@ -32,23 +30,6 @@ pub(super) struct News {
     pub(super) hold_ended: bool,
     /// Values that are rejected.
     pub(super) rejected: Vec<Rejection>,
-}
-
-/// How the upstream takes what etcd has.
-pub(super) struct Terms {
-    /// The parameters of peers whose values do not set them.
-    pub(super) defaults: Parameters,
-    /// What `max_conns` of the defaults goes by, where that changes.
-    pub(super) max_conns: Option<LiveNumber>,
-    pub(super) allow: Allow,
-    /// What is taken of values.
-    pub(super) reading: Reading,
-    /// Whether only the first address of each host name is used.
-    pub(super) is_one_address: bool,
-    /// How long (ms) peers outlive a wiped etcd.
-    pub(super) hold: u64,
-    /// With how many percent of the leases run out together peers outlive them.
-    pub(super) expiry_guard: Option<u8>,
 }
 
 /// What etcd has.
@@ -156,6 +137,13 @@ impl Contents {
     /// The peers, by the present addresses of host names.
     pub(super) fn peers(&self, names: &HostNames) -> Vec<Peer> {
         self.members.in_hand().peers(|name| names.addresses(name))
+    }
+
+    /// The peers of these keys are to be published again, though etcd says the same of them.
+    pub(super) fn look_again(&mut self, keys: &[Arc<str>]) {
+        let members = self.members.in_hand_mut();
+        keys.iter().for_each(|key| members.look_again(key));
+        self.news.peers |= !keys.is_empty();
     }
 
     /// Those of the peers that may be others than at the last call.
@@ -381,16 +369,6 @@ impl Contents {
         let outcomes = expiry.end_due(self.members.in_hand_mut(), checked, now);
         self.news.status |= !outcomes.is_empty();
         outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
-    }
-}
-
-impl Terms {
-    /// No members yet.
-    fn membership(&self) -> Membership {
-        Membership::new(self.defaults)
-            .within(self.allow.clone())
-            .reading(self.reading.clone())
-            .with_one_address(self.is_one_address)
     }
 }
 

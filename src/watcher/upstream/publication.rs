@@ -6,9 +6,13 @@ use change_history::Cause;
 use etcd_watch::Origin;
 use host_names::HostNames;
 use peer_zone::{Changes, KeyPeers, PeerSpec, protocol::Publishing};
+use saved_state::ListVersion;
 use upstream_peers::{ChangedPeers, Peer, messages};
 
-use super::{WatchedUpstream, rejection_log::MAX_SHOWN, unresolved::failing};
+use super::{
+    WatchedUpstream, rejection_log::MAX_SHOWN, saved_list::SavedList, settings::FollowedSettings,
+    unresolved::failing,
+};
 #[cfg(feature = "injected-faults")]
 use crate::watcher::faults;
 use crate::{nginx::clock, watcher::state::StateOffer, zones::report::Report};
@@ -23,6 +27,10 @@ struct Edit {
 impl WatchedUpstream {
     /// Publishes what has come in.
     pub(in crate::watcher) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
+        if self.is_waiting_for_settings() {
+            return;
+        }
+        self.apply_settings(publishing);
         self.contents.adopt_successor(names);
         self.take_news(Cause::HoldEnded);
         let has_state_report = self.state.as_mut().is_some_and(StateOffer::take_report);
@@ -53,6 +61,19 @@ impl WatchedUpstream {
         if let Some(checks) = &mut self.checks {
             checks.publish(&mut self.publisher, &self.log, &mut self.changes, publishing);
         }
+    }
+
+    /// Whether nginx starts and knows the peers, but not yet what their groups have of their own:
+    /// no request is to go by anything else meanwhile.
+    fn is_waiting_for_settings(&mut self) -> bool {
+        if self.zone.revision() != 0 || !self.watch.has_listed() {
+            return false;
+        }
+        let Some(settings) = &mut self.settings else { return false };
+        let is_settled = settings.are_settled();
+        // Whoever tells of them may be heard after this.
+        settings.read();
+        !is_settled
     }
 
     /// Says which peers were published, unless these are all.
@@ -133,12 +154,24 @@ impl WatchedUpstream {
 
     /// Has the list kept that is published, if it came from etcd: not one that was found here, and
     /// not while those in hand are not etcd's own.
-    fn offer_state(&self) {
+    fn offer_state(&mut self) {
         if let Some(state) = &self.state
             && self.watch.has_listed()
             && !self.contents.is_held()
         {
-            state.offer(&self.publisher);
+            let settings = self.settings.as_ref();
+            let changes = settings.map_or(0, FollowedSettings::count);
+            // Both are but counted up, and so is their sum.
+            let generation = self.publisher.generation() + changes;
+            let zone = self.publisher.zone();
+            let (cluster_id, revision) = (zone.cluster_id(), zone.revision());
+            let version = ListVersion { generation, cluster_id, revision };
+            state.offer(version, || {
+                let settings = settings.map(FollowedSettings::to_saved);
+                let list = SavedList::new(&self.publisher, settings, self.saved.take());
+                self.saved = Some(list.clone());
+                Arc::new(list)
+            });
         }
     }
 

@@ -107,6 +107,11 @@ pub(super) fn table() -> Vec<Refused> {
         at_top("etcd_map $host $a main /a/ default=$b;", &["etcd_map", "\"$b\" of \"default\""]),
         at_top("etcd_map $host $a main /a/ zone=1k;", &["etcd_map", "zone", "64k"]),
         at_top("etcd_map $host $a main /a/ max_length=2m;", &["etcd_map", "max_length", "1m"]),
+        at_top(
+            "etcd_map $host $a main /a/ max_length=1m;",
+            &["etcd_map", "max_length", "it must be smaller, or \"zone\" at least 2m"],
+        ),
+        at_top("etcd_map $host $a main /a/ split=;", &["etcd_map", "split", "not empty"]),
         at_top("etcd_map $host $a main /a/ max_length=0;", &["etcd_map", "max_length", "1m"]),
         at_top("etcd_map $host $a main /a/ hostnames=on;", &["etcd_map", "hostnames=on"]),
         at_top("etcd_map $host $a main /a/ secret secret;", &["etcd_map", "duplicate", "secret"]),
@@ -127,6 +132,41 @@ pub(super) fn table() -> Vec<Refused> {
             "etcd_map $host $a main /a/; etcd_map $host $b main /a/ max_length=8k;",
             &["etcd_map", "conflicting \"max_length\"", "4096 bytes"],
         ),
+        at_top(
+            "etcd_map $host $a main /a/ secret state=/tmp/a;",
+            &["\"state\" cannot be used with \"secret\"", "etcd_map"],
+        ),
+        at_top(
+            "etcd_map $host $a main /a/ state=/nowhere/a;",
+            &["\"/nowhere\" of \"state\" in \"etcd_map\"", "No such file or directory"],
+        ),
+        at_top(
+            "etcd_map $host $a main /a/ state=/tmp/a; etcd_map $host $b main /a/ state=/tmp/b;",
+            &["etcd_map", "conflicting \"state\" of prefix \"/a/\"", "it is \"/tmp/a\""],
+        ),
+        at_top(
+            "etcd_map $host $a main /a/ state=/tmp/a; etcd_map $host $b main /b/ state=/tmp/a;",
+            &["etcd_map", "\"/tmp/a\" of \"state\"", "already used by variable \"$a\""],
+        ),
+        at_top(
+            "etcd_map $host $a main /a/ state=/tmp/a; etcd_map $host $b main /a/ split=$uri \
+             state=/tmp/a;",
+            &["etcd_map", "\"/tmp/a\" of \"state\"", "already used by variable \"$a\""],
+        ),
+        Refused {
+            http: format!(
+                "{CLUSTER} etcd_map $host $a main /a/ state=/tmp/a; upstream {UPSTREAM} {{ etcd \
+                 main /a/ state=/tmp/a; }}"
+            ),
+            words: &["\"/tmp/a\" of \"state\" in \"etcd\"", "used by variable \"$a\""],
+        },
+        Refused {
+            http: format!(
+                "{CLUSTER} upstream {UPSTREAM} {{ etcd main /a/ state=/tmp/a; }} etcd_map $host $a \
+                 main /a/ state=/tmp/a;"
+            ),
+            words: &["\"/tmp/a\" of \"state\" in \"etcd_map\"", "used by upstream"],
+        },
         in_upstream("etcd_map $host $a main /a/;", &["etcd_map", "not allowed"]),
         at_top("etcd_geo $a main /a//;", &["etcd_geo", "prefix", "\"/a//\""]),
     ]

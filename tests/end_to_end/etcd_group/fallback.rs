@@ -20,7 +20,12 @@ async fn another_group_serves_instead() -> Result<()> {
     assert_eq!(answer.header("x-group"), "empty");
     // If that one is gone too, nobody serves.
     nginx.applied(etcd.delete_all(&node_key("main", "")).await?).await?;
-    assert_eq!(super::ask(&mut connection, "web").await?.status, 502);
+    for service in ["web", "none", "none"] {
+        assert_eq!(super::ask(&mut connection, service).await?.status, 502);
+    }
+    let groups = nginx.upstream().await?.groups.ok_or("no groups in the status")?;
+    assert_eq!((groups.empty_total, groups.unknown_total), (1, 2), "{groups:?}");
+    assert!(nginx.log_lines("no live upstreams").is_empty(), "{}", nginx.log());
     nginx.check_log()
 }
 

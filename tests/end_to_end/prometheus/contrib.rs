@@ -118,7 +118,8 @@ async fn router(folder: &Folder) -> Result<(Router, TcpNode, String)> {
             .main(&cluster("main", &etcd.url()))
             .http(&upstream(&state, directives))
             .http(
-                "upstream second { etcd main /second/; etcd_group g; server 127.0.0.1:1 backup; }",
+                "upstream second { etcd main /second/; etcd_group g settings=/groups/; \
+                 server 127.0.0.1:1 backup; }",
             )
             .stream(&format!(
                 "upstream {SESSIONS} {{ etcd main /sessions/; server {}; }}",
@@ -127,7 +128,7 @@ async fn router(folder: &Folder) -> Result<(Router, TcpNode, String)> {
             .stream(&stream_server(port, "", &format!("proxy_pass {SESSIONS};")))
             .http("etcd_variable $limit main /limit default=1;")
             .http("etcd_geo $inside main /inside/;")
-            .http("etcd_map $host $mapped main /mapped/;")
+            .http("etcd_map $host $mapped main /mapped/ state=logs/mapped.state;")
     })
     .await?;
     router.etcd.put("/limit", "5").await?;

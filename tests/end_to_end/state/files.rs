@@ -1,7 +1,7 @@
 //! Files that are good, or ignored, and names of files that cannot be.
 
 use super::*;
-use upstream_peers::{Labels, Parameters, Peer, SocketAddress, Source};
+use upstream_peers::{Labels, OwnParameters, Parameters, Peer, SocketAddress, Source};
 
 /// A list with one node for each key.
 fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
@@ -11,6 +11,7 @@ fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
             address: SocketAddress::Ip(node.address().to_string().parse()?),
             server: node.address().to_string().into(),
             parameters: Parameters::default(),
+            own: OwnParameters::ALL,
             route: None,
             labels: Labels::default(),
             create_revision: 1,
@@ -23,6 +24,7 @@ fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
         cluster_id: 1,
         revision: 1,
         peers: keys.iter().map(peer).collect::<Result<_>>()?,
+        settings: None,
     })
 }
 
@@ -44,10 +46,10 @@ fn useless(good: &[u8], foreign: Vec<u8>) -> Vec<(Vec<u8>, &'static str)> {
             with(&|bytes| bytes.last_mut().into_iter().for_each(|last| *last ^= 0x80)),
             "it is damaged",
         ),
-        (with(&|bytes| bytes[0] ^= 0x20), "it is not a state file"),
+        (with(&|bytes| bytes[0] ^= 0x20), "it is not a state file of peers"),
         (with(&|bytes| bytes[20] = b'7'), "it is of version 7, which this module does not know"),
-        (vec![0; 10_000], "it is not a state file"),
-        (b"{\"peers\":[]}\n".to_vec(), "it is not a state file"),
+        (vec![0; 10_000], "it is not a state file of peers"),
+        (b"{\"peers\":[]}\n".to_vec(), "it is not a state file of peers"),
         (foreign, "it is of the prefix \"/other/\" of the cluster \"main\""),
     ]
 }
@@ -76,7 +78,7 @@ async fn useless_file_is_logged_and_does_not_stop_nginx() -> Result<()> {
 
 #[tokio::test]
 async fn useless_file_is_replaced_by_a_good_one() -> Result<()> {
-    for (content, reason) in [("", "it is empty"), ("?", "it is not a state file")] {
+    for (content, reason) in [("", "it is empty"), ("?", "it is not a state file of peers")] {
         let (mut etcd, folder, nodes) =
             (Etcd::absent()?, StateFolder::new()?, start_nodes(1).await?);
         std::fs::write(folder.file(), content)?;

@@ -62,7 +62,7 @@ struct Reference {
 }
 
 /// What only an `etcd_map` has, but for the prefix.
-const MAP: [&str; 4] = ["prefix", "entries", "bytes_used", "bytes_total"];
+const MAP: [&str; 5] = ["prefix", "entries", "bytes_used", "bytes_total", "state"];
 
 impl Reference {
     /// Compares an object with a table; `optional` fields need not be there, and `left_out` ones
@@ -122,6 +122,7 @@ impl Reference {
                 self.check(table, &upstream[field], &[], &[])?;
             }
         }
+        self.check("settings of groups", &upstream["groups"]["settings"], &[], &[])?;
         for (table, field) in [
             ("rejected", "rejected"),
             ("unresolved", "unresolved"),
@@ -189,6 +190,8 @@ async fn everything() -> Result<(Etcd, Vec<Node>, Nginx, Folder)> {
     etcd.put(key("unresolved"), "nobody.invalid:80").await?;
     etcd.put("/one", "1").await?;
     etcd.put("/three/a", "1").await?;
+    etcd.put("/groups/b", r#"{"max_conns":9}"#).await?;
+    etcd.put("/groups/c", "?").await?;
     let revision = etcd.put("/two/a", "10.0.0.0/8").await?;
     let folder = Folder::new("state")?;
     let state = folder.path().join("peers");
@@ -197,11 +200,12 @@ async fn everything() -> Result<(Etcd, Vec<Node>, Nginx, Folder)> {
             .workers(1)
             .http(&cluster("main", &etcd.url()))
             .http("etcd_variable $one main /one default=0; etcd_geo $two main /two/;")
-            .http("etcd_map $host $three main /three/;")
+            .http("etcd_map $host $three main /three/ state=logs/three.state;")
             .http(&upstream(
                 &format!("zone=1m hold=10m state={}", state.display()),
                 "etcd_check tcp interval=100ms; etcd_balance least_time last_byte; \
-                 etcd_drain timeout=1h; etcd_group x by=label:a else=any; server 127.0.0.1:9 down;",
+                 etcd_drain timeout=1h; etcd_group x by=label:a else=any settings=/groups/; \
+                 server 127.0.0.1:9 down;",
             )),
     )
     .await?;
@@ -267,8 +271,17 @@ async fn reference_has_each_field_and_no_other() -> Result<()> {
             assert!(is_rare || reference.seen.contains(&pair), "{pair:?} was never more than null");
         }
     }
-    let complete =
-        ["Top level", "groups", "holding", "state", "endpoints", "changes", "checks", "unresolved"];
+    let complete = [
+        "Top level",
+        "groups",
+        "settings of groups",
+        "holding",
+        "state",
+        "endpoints",
+        "changes",
+        "checks",
+        "unresolved",
+    ];
     for table in complete {
         assert!(reference.seen.iter().any(|(seen, _)| seen == table), "{table}");
     }

@@ -50,6 +50,7 @@ fn bash_completes_tasks_flags_and_values() {
         (&["firehose-router", "check-value", "--js"], "--json"),
         (&["firehose-router", "routes", "set", "--if"], "--if-absent"),
         (&["firehose-router", "services", "sh"], "show"),
+        (&["firehose-router", "services", "set", "--sett"], "--settings"),
     ] {
         assert_eq!(bash(words), [expected], "{words:?}");
     }

@@ -13,7 +13,7 @@ const ETCD: &str = "etcd";
 const WITH_TASKS: [(&str, &[&str]); 3] = [
     ("nodes", &["list", "add", "set", "drain", "undrain", "remove"]),
     ("routes", &["list", "set", "remove"]),
-    ("services", &["list", "show", "remove"]),
+    ("services", &["list", "show", "remove", "set", "unset"]),
 ];
 
 /// Where the pages are, from the root of the repository.

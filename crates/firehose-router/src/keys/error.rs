@@ -34,6 +34,8 @@ pub(crate) enum KeysError {
         quoted(key)
     )]
     WrittenBack { key: String, shown: String },
+    #[error("cannot read the value from standard input: {0}")]
+    Input(io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }

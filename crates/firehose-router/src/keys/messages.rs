@@ -29,6 +29,21 @@ pub(crate) fn service_removed(name: &str, keys: usize, revision: i64) -> String 
     format!("service {} is removed: {keys}{}", quoted(name), at(revision))
 }
 
+/// The settings of a service whose nodes are removed are still there, in this key.
+pub(crate) fn settings_stay(name: &str, key: &str) -> String {
+    format!(
+        "settings of service {} stay in key {}: remove them with \"firehose-router services \
+         unset\"",
+        quoted(name),
+        quoted(key)
+    )
+}
+
+/// A service has no node.
+pub(crate) fn no_node(name: &str, prefix: &str) -> String {
+    format!("service {} has no node below {}", quoted(name), quoted(prefix))
+}
+
 /// At which revision something was done, where that is known.
 fn at(revision: i64) -> String {
     if revision == 0 { String::new() } else { format!(", revision {revision}") }
@@ -63,6 +78,12 @@ mod tests {
             (removed("/k", "(9 bytes)", 0), "key \"/k\" is removed, its value was (9 bytes)"),
             (service_removed("web", 2, 7), "service \"web\" is removed: 2 keys, revision 7"),
             (service_removed("web", 1, 0), "service \"web\" is removed: 1 key"),
+            (
+                settings_stay("web", "/s/web"),
+                "settings of service \"web\" stay in key \"/s/web\": remove them with \
+                 \"firehose-router services unset\"",
+            ),
+            (no_node("web", "/services/"), "service \"web\" has no node below \"/services/\""),
             (
                 has_lease("/k", 0x7b),
                 "key \"/k\" keeps its lease 7b: the change lasts until the program that holds the \

@@ -25,6 +25,8 @@ pub(crate) struct Document {
     pub(crate) variables: BTreeMap<String, Live>,
     #[serde(default)]
     pub(crate) geo: BTreeMap<String, Live>,
+    #[serde(default)]
+    pub(crate) maps: BTreeMap<String, Live>,
 }
 
 /// An upstream.
@@ -37,6 +39,7 @@ pub(crate) struct Upstream {
     pub(crate) prefix: String,
     pub(crate) balance: String,
     pub(crate) panic: bool,
+    pub(crate) groups: Option<Groups>,
     pub(crate) revision: i64,
     pub(crate) connected: bool,
     pub(crate) seconds_since_last_word: Option<f64>,
@@ -97,6 +100,14 @@ pub(crate) struct Holding {
     pub(crate) reason: String,
     pub(crate) seconds_left: f64,
     pub(crate) peers: u64,
+}
+
+/// The groups of an upstream.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Groups {
+    /// What they have of their own, if they can have something.
+    pub(crate) settings: Option<Live>,
 }
 
 /// The state file.
@@ -192,12 +203,13 @@ pub(crate) struct Peer {
     pub(crate) statistics: Option<PeerStatistics>,
 }
 
-/// A variable or a set of networks.
+/// A variable, a set of networks, a map, or the settings of groups.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Live {
     pub(crate) rejected: Option<String>,
     pub(crate) held: Option<f64>,
+    pub(crate) state: Option<StateFile>,
 }
 
 #[cfg(test)]

@@ -22,8 +22,6 @@ pub(super) enum RoutesError {
         quoted(other)
     )]
     Displaces { key: String, other: String },
-    #[error("cannot read the value from standard input: {0}")]
-    Input(std::io::Error),
 }
 
 impl Failure for RoutesError {

@@ -1,7 +1,5 @@
 //! `routes set`.
 
-use std::io::{self, Read};
-
 use map_keys::Rules;
 use nginx_syntax::quoted;
 use upstream_peers::Reading;
@@ -13,7 +11,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    keys::{KeysError, Step, change, report, say},
+    keys::{KeysError, Step, change, no_node, read_value, report, say},
     routing::{RouteTarget, listed, tally},
 };
 
@@ -22,7 +20,7 @@ pub(super) async fn run(options: SetOptions) -> Result<(), RoutesError> {
     let rules = options.map.rules(options.target.secret);
     let target = options.target.target()?;
     let name = target.prefix.name(&options.name)?.to_owned();
-    let value = value(&options.value, rules).await?;
+    let value = given(&options.value, rules).await?;
     let names = target.store.names(target.prefix.as_str()).await?;
     check(rules, &names, &target.prefix, &name, &value)?;
     // What is checked is text.
@@ -53,25 +51,15 @@ pub(super) async fn run(options: SetOptions) -> Result<(), RoutesError> {
     Ok(())
 }
 
-/// The words, or what standard input has where there is only a `-`.
-async fn value(words: &[String], rules: Rules) -> Result<Vec<u8>, RoutesError> {
-    if words == ["-"] {
-        // Where nobody writes, a signal can end the program.
-        let reading = tokio::task::spawn_blocking(|| {
-            let mut value = Vec::new();
-            // A line break at the end does not count; one byte more is too long in any case.
-            let most = MAX_LENGTH + 3;
-            io::stdin().lock().take(most).read_to_end(&mut value).map(|_| value)
-        });
-        let read = reading.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        return read.map_err(RoutesError::Input);
-    }
-    if rules.is_secret {
+/// The value that is given, which is not to be a secret if it stands on the command line.
+async fn given(words: &[String], rules: Rules) -> Result<Vec<u8>, KeysError> {
+    if rules.is_secret && words != ["-"] {
         let text = "a secret on a command line can be read by everybody on this machine: write it \
                     to standard input, and give \"-\" as VALUE";
-        return Err(KeysError::Usage(text.to_owned()).into());
+        return Err(KeysError::Usage(text.to_owned()));
     }
-    Ok(words.join(" ").into_bytes())
+    // A line break at the end does not count; one byte more is too long in any case.
+    read_value(words, MAX_LENGTH + 3).await
 }
 
 /// Whether a name would be a mask of hosts.
@@ -95,13 +83,13 @@ async fn advise(
     let nodes = tally(&target.store.list(services).await?, &Reading::default());
     let whole = || vec![RouteTarget { name: value, weight: 1 }];
     for name in list.unwrap_or_else(whole).iter().filter(|name| name.weight > 0) {
-        let shown = quoted(&String::from_utf8_lossy(name.name));
+        let shown = String::from_utf8_lossy(name.name);
         match nodes.get(name.name) {
             Some(service) if service.available > 0 => {}
             Some(service) if service.nodes > 0 => {
-                say(&format!("all nodes of service {shown} are down or drain"))?;
+                say(&format!("all nodes of service {} are down or drain", quoted(&shown)))?;
             }
-            _ => say(&format!("service {shown} has no node below {}", quoted(services)))?,
+            _ => say(&no_node(&shown, services))?,
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
-//! What keeps a service from being shown or removed.
+//! What keeps a service from being shown, changed or removed.
 
 use nginx_syntax::quoted;
 use thiserror::Error;
+use upstream_settings::SettingsError;
 
 use crate::keys::{Failure, KeysError};
 
@@ -26,6 +27,8 @@ pub(super) enum ServicesError {
         leads(routes)
     )]
     Routed { name: String, routes: Vec<String> },
+    #[error("the router would reject key {} with this value: {reason}", quoted(key))]
+    Rejected { key: String, reason: SettingsError },
     #[error(
         "keys of service {} were changed by other clients {times} times in between: run this again",
         quoted(name)
@@ -72,6 +75,8 @@ fn written(keys: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use upstream_settings::SettingsError;
+
     use super::ServicesError;
 
     #[test]
@@ -98,6 +103,14 @@ mod tests {
                 ServicesError::WrittenBack { name: name(), keys: keys(2) },
                 "service \"web\" was removed, and programs that hold leases have written keys \
                  \"/k/1\", \"/k/2\" at once: stop these programs",
+            ),
+            (
+                ServicesError::Rejected {
+                    key: "/s/web\n".to_owned(),
+                    reason: SettingsError::NoObject,
+                },
+                "the router would reject key \"/s/web\\n\" with this value: the value is not a \
+                 JSON object, such as {\"balance\":\"least_conn\"}",
             ),
             (
                 ServicesError::Contended { name: name(), times: 10 },

@@ -3,7 +3,10 @@
 use clap::{Args, Subcommand};
 
 use super::target::TargetOptions;
-use crate::keys::parse_prefix;
+use crate::{etcd::ConnectionOptions, keys::parse_prefix};
+
+/// The prefix of settings, where nobody names another one.
+const SETTINGS: &str = "/services-settings/";
 
 /// What is to be done with services.
 #[derive(Args, Debug)]
@@ -20,6 +23,12 @@ pub(super) enum ServicesTask {
     Show(Box<ShowOptions>),
     /// Remove a service: all keys of its nodes, in one transaction.
     Remove(Box<RemoveOptions>),
+    /// Write the settings of a service, which the router takes without a reload.
+    ///
+    /// They take the place of those before. A key that exists keeps its lease.
+    Set(Box<SetOptions>),
+    /// Remove the settings of a service: it is then as the directives of the upstream say.
+    Unset(Box<UnsetOptions>),
 }
 
 /// Flags of `services list`.
@@ -32,6 +41,15 @@ pub(super) struct ListOptions {
     /// Prefix of the keys of an etcd_map: show which of them lead to each service
     #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
     pub(super) routes: Option<String>,
+
+    /// Prefix of the keys with settings, as the directive "etcd_group" has it: show what each
+    /// service has of its own
+    #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
+    pub(super) settings: Option<String>,
+
+    /// The upstream of --settings is one of "stream"
+    #[arg(long, requires = "settings")]
+    pub(super) stream: bool,
 
     #[command(flatten)]
     pub(super) target: TargetOptions,
@@ -67,6 +85,59 @@ pub(super) struct RemoveOptions {
     #[arg(long, requires = "routes")]
     pub(super) force: bool,
 
+    /// Prefix of the keys with settings, as the directive "etcd_group" has it: say whether settings
+    /// of the service stay
+    #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
+    pub(super) settings: Option<String>,
+
     #[command(flatten)]
     pub(super) target: TargetOptions,
+}
+
+/// Flags of `services set`.
+#[derive(Args, Debug)]
+pub(super) struct SetOptions {
+    /// Name of the service, with or without the prefix of --settings
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+
+    /// Settings as a JSON object: '{"balance":"least_conn"}'; "-" reads them from standard input
+    #[arg(value_name = "SETTINGS", required = true)]
+    pub(super) value: Vec<String>,
+
+    /// Prefix of the keys with settings, as the directive "etcd_group" has it
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = SETTINGS,
+        value_parser = parse_prefix
+    )]
+    pub(super) settings: String,
+
+    /// The upstream is one of "stream"
+    #[arg(long)]
+    pub(super) stream: bool,
+
+    #[command(flatten)]
+    pub(super) target: TargetOptions,
+}
+
+/// Flags of `services unset`.
+#[derive(Args, Debug)]
+pub(super) struct UnsetOptions {
+    /// Name of the service, with or without the prefix of --settings
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+
+    /// Prefix of the keys with settings, as the directive "etcd_group" has it
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = SETTINGS,
+        value_parser = parse_prefix
+    )]
+    pub(super) settings: String,
+
+    #[command(flatten)]
+    pub(super) connection: ConnectionOptions,
 }

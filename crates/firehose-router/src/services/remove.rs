@@ -4,15 +4,25 @@ use etcd_watch::Item;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    error::ServicesError, keys_of::keys_of, options::RemoveOptions, routed::routes_to,
-    target::Target,
+    error::ServicesError,
+    keys_of::keys_of,
+    options::RemoveOptions,
+    routed::routes_to,
+    target::{Target, service_name},
 };
-use crate::keys::{CONFLICTS, KeysError, LOOK, Seen, WRITTEN_BACK, removed, say, service_removed};
+use crate::keys::{
+    CONFLICTS, KeysError, LOOK, Seen, WRITTEN_BACK, removed, say, service_removed, settings_stay,
+};
 
 /// Removes all nodes of a service.
 pub(super) async fn run(options: RemoveOptions) -> Result<(), ServicesError> {
     let target = options.target.target()?;
-    let name = target.service(&options.name)?;
+    let name = service_name(&target.prefix, &options.name)?;
+    // Before anything is removed: where etcd does not answer, nothing was changed.
+    let settings = match options.settings {
+        Some(prefix) => with_settings(&target, prefix, &name).await?,
+        None => None,
+    };
     let guard = options.routes.as_deref().filter(|_| !options.force);
     let gone = remove(&target, &name, guard).await?;
     for item in &gone.items {
@@ -20,7 +30,21 @@ pub(super) async fn run(options: RemoveOptions) -> Result<(), ServicesError> {
         say(&removed(&key, &target.store.shown(&item.value), gone.revision))?;
     }
     say(&service_removed(&name, gone.items.len(), gone.revision))?;
+    if let Some(key) = settings {
+        say(&settings_stay(&name, &key))?;
+    }
     settle(&target, &name, &gone.items).await
+}
+
+/// The key of the service's settings, if it has some.
+async fn with_settings(
+    target: &Target,
+    prefix: String,
+    name: &str,
+) -> Result<Option<String>, KeysError> {
+    let key = target.settings_prefix(prefix)?.key(name);
+    let there = target.store.read(&key).await.map_err(|error| KeysError::Etcd(error.reason))?;
+    Ok(there.map(|_| key))
 }
 
 /// What was removed.

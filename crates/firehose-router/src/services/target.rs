@@ -1,6 +1,7 @@
 //! Which keys are meant, and in which etcd.
 
 use clap::Args;
+use nginx_syntax::quoted;
 use upstream_peers::Reading;
 
 use crate::{
@@ -9,7 +10,10 @@ use crate::{
     scheme_flag,
 };
 
-/// Flags that all tasks of `services` share.
+/// The task that lists settings, for messages.
+const SETTINGS_LIST: &str = "services list --settings PREFIX";
+
+/// Flags that the tasks about nodes share.
 #[derive(Args, Debug)]
 pub(super) struct TargetOptions {
     /// Prefix of the nodes' keys, as the directive "etcd" has it
@@ -49,17 +53,56 @@ impl TargetOptions {
             reading,
         })
     }
+
+    /// Where the keys are, for a task that changes settings.
+    pub(super) fn target_of_settings(self) -> Result<Target, KeysError> {
+        let mut target = self.target()?;
+        target.store.list = SETTINGS_LIST;
+        Ok(target)
+    }
+}
+
+/// The etcd with keys of settings, for who needs no nodes.
+pub(super) fn store_of_settings(connection: ConnectionOptions) -> Result<Store, KeysError> {
+    Ok(Store::new(&connection.read()?, SETTINGS_LIST, Shows::Values))
+}
+
+/// The prefix of settings.
+pub(super) fn settings_prefix(prefix: String) -> Prefix {
+    Prefix::new(prefix, "--settings")
 }
 
 impl Target {
-    /// The name of a service, which has no slash.
-    pub(super) fn service(&self, given: &str) -> Result<String, KeysError> {
-        let name = self.prefix.name(given)?;
-        if name.is_empty() || name.contains('/') {
-            let text = "the name of a service has at least one character, and no slash: it is what \
-                        stands before the first slash of a key below the prefix";
-            return Err(KeysError::Usage(text.to_owned()));
+    /// The prefix of settings, which stands beside that of nodes: the module takes no other one.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not.
+    pub(super) fn settings_prefix(&self, prefix: String) -> Result<Prefix, KeysError> {
+        let nodes = self.prefix.as_str();
+        if prefix.starts_with(nodes) || nodes.starts_with(&prefix) {
+            return Err(KeysError::Usage(format!(
+                "the prefix {} of --settings is above or below the prefix {} of the nodes: correct \
+                 it, or see --services",
+                quoted(&prefix),
+                quoted(nodes)
+            )));
         }
-        Ok(name.to_owned())
+        Ok(settings_prefix(prefix))
     }
+}
+
+/// The name of a service, which has no slash.
+///
+/// # Errors
+///
+/// Where it is none, or a key that is not below the prefix.
+pub(super) fn service_name(prefix: &Prefix, given: &str) -> Result<String, KeysError> {
+    let name = prefix.name(given)?;
+    if name.is_empty() || name.contains('/') {
+        let text = "the name of a service has at least one character, and no slash: it is what \
+                    stands before the first slash of a key below the prefix";
+        return Err(KeysError::Usage(text.to_owned()));
+    }
+    Ok(name.to_owned())
 }

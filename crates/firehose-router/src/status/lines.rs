@@ -154,7 +154,7 @@ mod tests {
             let lines = lines(&readings, &view(), Some(&readings));
             assert!(!lines.is_empty());
             for line in lines {
-                assert!(!line.contains(upstream_peers::disturbs_a_line), "{line:?}");
+                assert!(!line.contains(nginx_syntax::disturbs_a_line), "{line:?}");
             }
         }
     }

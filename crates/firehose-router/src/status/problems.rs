@@ -33,7 +33,7 @@ pub(super) fn problems(document: &Document, is_partial: bool) -> Vec<Problem> {
         let texts = of_upstream(upstream, is_partial).into_iter();
         problems.extend(texts.map(|text| Problem { upstream: Some(name.clone()), text }));
     }
-    for (name, live) in document.variables.iter().chain(&document.geo) {
+    for (name, live) in document.variables.iter().chain(&document.geo).chain(&document.maps) {
         let texts = of_live(name, live).into_iter();
         problems.extend(texts.map(|text| Problem { upstream: None, text }));
     }
@@ -84,6 +84,9 @@ fn of_upstream(upstream: &Upstream, is_partial: bool) -> Vec<String> {
         .iter()
         .map(|one| format!("key \"{}\" is rejected: {}", one.key, one.reason));
     texts.extend(some(rejected.collect(), upstream.rejected.len() as u64, "keys are rejected"));
+    if let Some(settings) = upstream.groups.as_ref().and_then(|groups| groups.settings.as_ref()) {
+        texts.extend(of_live("settings of groups", settings));
+    }
     let unresolved = upstream.unresolved.iter().map(|one| {
         let reason = one.reason.as_deref().unwrap_or("not resolved yet");
         format!("host name \"{}\" of key \"{}\": {reason}", one.name, one.key)
@@ -158,9 +161,12 @@ fn some(mut texts: Vec<String>, total: u64, what: &str) -> Vec<String> {
 fn of_live(name: &str, live: &Live) -> Vec<String> {
     let rejected = live.rejected.as_ref().map(|reason| format!("{name}: rejected: {reason}"));
     let held = live.held.map(|seconds| {
-        format!("{name} is held although etcd does not have it, for {} at most", duration(seconds))
+        format!("{name}: held although etcd does not have it, for {} at most", duration(seconds))
     });
-    rejected.into_iter().chain(held).collect()
+    let state = live.state.as_ref().and_then(|state| Some((state, state.trouble.as_ref()?)));
+    let unsaved =
+        state.map(|(state, trouble)| format!("state file {} of {name}: {trouble}", state.file));
+    rejected.into_iter().chain(held).chain(unsaved).collect()
 }
 
 #[cfg(test)]
@@ -273,12 +279,21 @@ mod tests {
     }
 
     #[test]
+    fn rejected_settings_of_groups_are_named() {
+        let settings = json!({"settings": {"rejected": "key \"web\": unknown setting \"x\""}});
+        let expected = "settings of groups: rejected: key \"web\": unknown setting \"x\"";
+        assert_eq!(wrong(json!({"groups": settings})), [expected]);
+        assert!(wrong(json!({"groups": {"settings": null}})).is_empty());
+    }
+
+    #[test]
     fn a_watcher_and_variables_count_as_well() {
         let document = json!({
             "watcher_pid": null,
             "upstreams": {"a": {"connected": true, "peers": [{"state": "up"}]}},
             "variables": {"$a": {"rejected": "too long"}},
             "geo": {"$b": {"held": 7.0}},
+            "maps": {"$c": {"state": {"file": "/f", "revision": 7, "trouble": "no room"}}},
         });
         let document: Document = serde_json::from_value(document).expect("a document");
         let texts: Vec<_> =
@@ -288,7 +303,8 @@ mod tests {
             [
                 "no worker follows etcd: changes are not applied until one does",
                 "$a: rejected: too long",
-                "$b is held although etcd does not have it, for 7.0 s at most",
+                "$b: held although etcd does not have it, for 7.0 s at most",
+                "state file /f of $c: no room",
             ]
         );
     }

@@ -139,7 +139,7 @@ fn keep_peers(document: &mut Document, keys: &[String]) -> Result<(), FetchError
 /// be in texts, where JSON has escapes for them.
 fn without_steering(json: &str) -> String {
     let steers = |character: char| {
-        !character.is_ascii_whitespace() && upstream_peers::disturbs_a_line(character)
+        !character.is_ascii_whitespace() && nginx_syntax::disturbs_a_line(character)
     };
     if !json.contains(steers) {
         return json.to_owned();

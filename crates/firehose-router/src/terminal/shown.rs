@@ -1,7 +1,7 @@
 //! Text from outside, as a terminal can be given it.
 
+use nginx_syntax::disturbs_a_line;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-use upstream_peers::disturbs_a_line;
 
 /// The text with escapes in place of characters that would steer a terminal, end the line, or turn
 /// the direction of writing.

@@ -9,10 +9,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
 use crate::attempt::CheckOutcome;
+use crate::checked::Checked;
 use crate::config::{CheckConfig, CheckKind};
 use crate::failure::{Failure, Fault};
 use crate::health::HealthState;
-use crate::peer::{Address, Checked, PeerId};
+use crate::peer::{Address, PeerId};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -76,6 +77,7 @@ fn peer(port: u16) -> Checked {
         id: PeerId { key: None, address: port.to_be_bytes().as_slice().into() },
         target: Address::Ip(SocketAddr::from(([127, 0, 0, 1], port))),
         state: HealthState::Unknown,
+        plan: None,
     }
 }
 

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use super::{NEWCOMER_GAP, Schedule, Turn};
 use crate::attempt::CheckOutcome;
+use crate::checked::Checked;
 use crate::config::{CheckConfig, CheckKind};
 use crate::failure::Failure;
 use crate::health::HealthState;
-use crate::peer::{Address, Checked, PeerId};
+use crate::peer::{Address, PeerId};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -37,6 +38,7 @@ fn peer(number: usize) -> Checked {
         },
         target: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 80))),
         state: HealthState::Unknown,
+        plan: None,
     }
 }
 

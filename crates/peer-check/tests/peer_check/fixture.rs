@@ -48,7 +48,7 @@ pub fn target(address: &ListenAddress) -> Address {
 /// A peer there, of which nothing is known.
 pub fn peer(target: Address) -> Checked {
     let id = PeerId { key: Some("node".into()), address: target.to_string().into_bytes().into() };
-    Checked { id, target, state: HealthState::Unknown }
+    Checked { id, target, state: HealthState::Unknown, plan: None }
 }
 
 /// What comes of `future`, which is soon.

@@ -3,6 +3,7 @@
 mod exchanges;
 mod fixture;
 mod line_server;
+mod plans;
 mod server;
 
 use demo_node::{ClosedPort, Fault, ListenAddress, Node};

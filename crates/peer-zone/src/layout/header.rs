@@ -2,11 +2,14 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::protocol::{ColumnUse, Owner, Pin, Root, SharedColumns, WithdrawalCount};
+use crate::{
+    closing::MOST_CLOSINGS,
+    protocol::{ColumnUse, NamedWord, Owner, Pin, Root, SharedColumns, WithdrawalCount},
+};
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a
 /// structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x0e");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x10");
 
 /// Why the list was made again; an index into the counters of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +103,9 @@ pub(crate) struct Header {
     pub(crate) empty_groups: AtomicU64,
     /// Full lists by cause, in the order of [`ResyncCounter`].
     pub(crate) resyncs: [AtomicU64; RESYNC_COUNTERS],
+    /// How connections to peers of groups are closed, each a [`Closing`](crate::Closing) that peers
+    /// name.
+    pub(crate) closings: [NamedWord; MOST_CLOSINGS],
     /// Positions in the tables' plans, where peers are in no groups; on a line of its own, since
     /// every pick writes it.
     pub(crate) positions: OwnLine<Positions>,

@@ -6,6 +6,7 @@ use super::{ages::Ages, columns};
 use crate::{
     drain_times::DrainTime,
     memory::{Offset, PEER_SHIFT, UNIT, units},
+    protocol::WordIndex,
 };
 
 /// A peer: before it its columns (the shared ones next to it, then those of a process each), then
@@ -65,11 +66,18 @@ pub(crate) struct Peer {
     pub(crate) failing: DrainTime,
     /// 0 if the server text is the name.
     pub(crate) server_length: u16,
-    /// 1 for a peer of an ordinary `server` line, which has no key.
-    pub(crate) is_static: u8,
-    /// 1 while it fails its checks and is used all the same, since all of its group fail.
-    pub(crate) is_used_failing: AtomicU8,
+    /// The word that says how connections to it are closed; without one: as the upstream says.
+    pub(crate) closing: WordIndex,
+    /// [`KEYED`] and [`USED_FAILING`]. The publisher alone changes them.
+    pub(crate) marks: AtomicU8,
 }
+
+/// In [`Peer::marks`]: it has a key, as all peers but those of ordinary `server` lines. It does not
+/// change.
+const KEYED: u8 = 1;
+
+/// In [`Peer::marks`]: it fails its checks and is used all the same, since all of its group fail.
+const USED_FAILING: u8 = 1 << 1;
 
 /// Where the block of a peer begins, and how many units it takes.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +120,30 @@ impl Peer {
     pub(crate) fn lengths(&self) -> [usize; 4] {
         [self.socket_address_length, self.name_length, self.key_length, self.server_length]
             .map(usize::from)
+    }
+
+    /// The marks of a new peer.
+    pub(crate) fn marks(has_key: bool) -> AtomicU8 {
+        AtomicU8::new(if has_key { KEYED } else { 0 })
+    }
+
+    /// Whether it has a key.
+    #[inline]
+    pub(crate) fn has_key(&self) -> bool {
+        self.marks.load(Ordering::Relaxed) & KEYED != 0
+    }
+
+    /// Whether it fails its checks and is used all the same.
+    #[inline]
+    pub(crate) fn is_used_failing(&self) -> bool {
+        self.marks.load(Ordering::Relaxed) & USED_FAILING != 0
+    }
+
+    /// As [`is_used_failing`](Self::is_used_failing) says from now on. For the publisher.
+    pub(crate) fn set_used_failing(&self, is_used: bool) {
+        let others = self.marks.load(Ordering::Relaxed) & !USED_FAILING;
+        let mark = if is_used { USED_FAILING } else { 0 };
+        self.marks.store(others | mark, Ordering::Relaxed);
     }
 
     /// Whether it says `drain` for at least `grace` milliseconds.

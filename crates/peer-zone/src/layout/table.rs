@@ -2,6 +2,7 @@
 
 use peer_balance::{MAX_WEIGHT, Parameters};
 
+use super::own_traits::OwnTraits;
 use crate::memory::{Offset, units};
 
 /// How a tier's order lies behind the table; see the crate peer-balance.
@@ -57,6 +58,8 @@ pub(crate) struct TableHeader {
     pub(crate) traits: u32,
     /// The weight of all peers without `backup`, in service or not; 0 where they differ.
     pub(crate) weight: u32,
+    /// What the group has of its own.
+    pub(crate) own: OwnTraits,
     /// Counted up with every change of the peers.
     pub(crate) generation: u64,
     /// The plan of the entries without `backup`.
@@ -93,6 +96,9 @@ pub(crate) struct TableHeader {
     pub(crate) positions: Offset,
     /// The weights of all peers in service without `backup`.
     pub(crate) share: u64,
+    /// Of a group: the text of the key that its requests hash, in bytes; not there if it has none
+    /// of its own.
+    pub(crate) hash_key: Section,
 }
 
 /// In [`TableHeader::traits`]: no peer without `backup` has `max_conns` or `slow_start`, so that a

@@ -12,6 +12,7 @@ use crate::{
     },
     memory::{Offset, UNIT, units},
     peer_spec::PeerSpec,
+    protocol::WordIndex,
 };
 
 /// What a report takes that says what is wrong, in units, or less; there is room for two, since one
@@ -107,8 +108,8 @@ impl Publisher {
             drains: DrainTime::default(),
             failing: DrainTime::default(),
             server_length,
-            is_static: u8::from(spec.key.is_none()),
-            is_used_failing: AtomicU8::new(0),
+            closing: WordIndex::new(self.group.closing),
+            marks: Peer::marks(spec.key.is_some()),
         };
         let memory = self.zone.memory;
         let mut at = Peer::strings(place);

@@ -2,7 +2,7 @@
 //! directory with all of them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -17,6 +17,7 @@ use super::{
     groups::{Groups, Refusal},
     keys::KeyPeers,
     matching::Changes,
+    placed::Placed,
     publish::ZoneFull,
     records::{Listed, Removed},
     reserve::{DIRECTORIES, MORE},
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     group_index,
     layout::ProcessEntry,
-    memory::{Offset, UNIT},
+    memory::UNIT,
     peer_spec::{PeerSpec, normalize},
 };
 
@@ -52,33 +53,38 @@ impl Publisher {
         // What is gone makes room for what comes.
         let (gone, rest): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|(_, peers)| peers.is_empty());
-        let (mut left_out, mut lacks_method) = (0, false);
+        let (mut left_out, mut group) = (0, None);
         for (name, peers) in gone.into_iter().chain(rest) {
             self.free_reserve();
             let published = self.try_anew(&name, peers, now);
             left_out += usize::from(published.is_stuck);
             changes = changes.and(published.changes);
             left_out += published.left_out;
-            lacks_method |= published.lacks_method;
+            if published.lacks_method {
+                group.get_or_insert(name);
+            }
         }
         changes = self.settle_departing(changes, now);
         let has_room = self.finish_groups();
-        if left_out == 0 && !lacks_method && has_room {
+        if left_out == 0 && group.is_none() && has_room {
             return Ok(changes);
         }
         let (peers, changes) = (specs.len(), Box::new(changes));
-        Err(ZoneFull { left_out, peers, lacks_method, needs: self.needs_of(&specs), changes })
+        let (lacks_method, needs) = (group.is_some(), self.needs_of(&specs));
+        Err(ZoneFull { left_out, peers, lacks_method, group, needs, changes })
     }
 
     /// Publishes the peers of a group, unless they are those that had no room at the last time, and
     /// there is no more room now: one that does not fit is not to cost each change of another one.
     fn try_anew(&mut self, name: &Arc<str>, peers: Vec<Arc<PeerSpec>>, now: u64) -> GroupPublished {
+        let own = self.group_options(name).clone();
         let (available, longest) = (self.allocator.available(), self.allocator.longest());
         if let Some(groups) = &mut self.groups
             && let Some(refusal) = groups.refusals.get(name)
         {
             let is_hopeless = !refusal.is_stuck
                 && refusal.wanted == peers
+                && refusal.own == own
                 && available <= refusal.available
                 && longest <= refusal.longest;
             if is_hopeless {
@@ -88,12 +94,17 @@ impl Publisher {
             groups.refusals.remove(name);
         }
         let wanted = peers.clone();
-        let published = self.with_group(name, |publisher| publisher.publish_group(peers, now));
+        let published = self.with_group(name, |publisher| {
+            let published = publisher.publish_group(peers, now);
+            publisher.update_closings();
+            published
+        });
         let GroupPublished { left_out, lacks_method, is_stuck, .. } = published;
         let (available, longest) = (self.allocator.available(), self.allocator.longest());
         let is_refused = left_out > 0 || lacks_method || is_stuck;
         if let Some(groups) = self.groups.as_mut().filter(|_| is_refused) {
-            let refusal = Refusal { wanted, available, longest, left_out, lacks_method, is_stuck };
+            let refusal =
+                Refusal { wanted, own, available, longest, left_out, lacks_method, is_stuck };
             groups.refusals.insert(Arc::clone(name), refusal);
         }
         published
@@ -126,8 +137,12 @@ impl Publisher {
         let (mut changes, mut left_out) = (Changes::default(), 0);
         for (name, keys) in by_group {
             self.free_reserve();
-            let GroupPublished { changes: more, left_out: out, lacks_method, is_stuck } =
-                self.with_group(&name, |publisher| publisher.publish_keys_of_group(keys, now));
+            let GroupPublished { changes: more, left_out: out, lacks_method, is_stuck } = self
+                .with_group(&name, |publisher| {
+                    let published = publisher.publish_keys_of_group(keys, now);
+                    publisher.update_closings();
+                    published
+                });
             changes = changes.and(more);
             left_out += out + usize::from(lacks_method) + usize::from(is_stuck);
         }
@@ -144,6 +159,7 @@ impl Publisher {
 
     /// The peers of these keys in the group at hand are others.
     fn publish_keys_of_group(&mut self, keys: Vec<KeyPeers>, now: u64) -> GroupPublished {
+        self.take_group_options(now);
         let is_possible = self.group.table.0 != 0 && self.has_what_it_needs();
         if is_possible && let Some(changes) = self.publish_listed_keys(keys.clone(), now) {
             return GroupPublished { changes, ..GroupPublished::default() };
@@ -163,7 +179,7 @@ impl Publisher {
         if groups.departing.is_empty() {
             return changes;
         }
-        let departing: Vec<Listed> = groups.departing.values().cloned().collect();
+        let departing: Vec<Listed> = groups.departing.iter().cloned().collect();
         let (moved, gone): (Vec<Listed>, Vec<Listed>) =
             departing.into_iter().partition(|it| self.record_of(it).is_some());
         let since = self.next_publication();
@@ -180,8 +196,16 @@ impl Publisher {
         let keys = moved.iter().filter_map(|it| it.spec.key.as_ref());
         let keys: BTreeSet<Arc<str>> = keys.cloned().collect();
         let arrived = keys.iter().flat_map(|key| groups.of_key(Some(key)));
-        for name in arrived.cloned().collect::<BTreeSet<Arc<str>>>() {
-            self.with_group(&name, |publisher| publisher.share_panic());
+        let arrived: BTreeSet<Arc<str>> = arrived.cloned().collect();
+        for name in &arrived {
+            self.with_group(name, |publisher| publisher.receive(&moved, now));
+        }
+        // A group that had no room for a table without them counts them still.
+        let stuck = moved.iter().filter(|it| self.is_in_former_group(it));
+        let stuck =
+            stuck.flat_map(|it| self.groups.as_ref().map(|groups| groups.name_of(&it.spec)));
+        for name in stuck.collect::<BTreeSet<Arc<str>>>() {
+            self.with_group(&name, |publisher| publisher.update_panic(now));
         }
         changes.added = changes.added.saturating_sub(moved.len());
         changes.removed = changes.removed.saturating_sub(moved.len());
@@ -210,10 +234,13 @@ impl Publisher {
         for peer in specs {
             of_peers += (self.units_of(peer) + units_of_entry(peer)) as usize;
             let name = groups.name_of(peer);
-            let delta = if self.options.method.needs_ring() { delta_words(0, 0) } else { 0 };
-            let none = Counts { name: name.len(), delta, ..Counts::default() };
+            let own = self.group_options(&name);
+            let options = self.options.of_group(own);
+            let delta = if options.method.needs_ring() { delta_words(0, 0) } else { 0 };
+            let hash_key = own.key_for(&options).map_or(0, |key| key.len());
+            let none = Counts { name: name.len(), hash_key, delta, ..Counts::default() };
             let counts = of_groups.entry(name).or_insert(none);
-            *counts = counts.plus(&Counts::of_peer(peer, &self.options, false, false));
+            *counts = counts.plus(&Counts::of_peer(peer, &options, false, false));
         }
         let tables = of_groups.values().map(|counts| counts.needed_units() as usize);
         let largest = tables.clone().max().unwrap_or_default();
@@ -230,15 +257,15 @@ impl Publisher {
 }
 
 /// The listed peers that go to another group, since these, which are all of their keys, are in
-/// others: by their places.
-fn departing(groups: &Groups, specs: &[Arc<PeerSpec>]) -> HashMap<Offset, Listed> {
+/// others.
+fn departing(groups: &Groups, specs: &[Arc<PeerSpec>]) -> Placed<Listed> {
     let moves = specs.iter().filter_map(|spec| {
         let name = groups.name_of(spec);
         let key = spec.key.as_deref();
         let mut former = groups.of_key(key).iter().filter(|&former| *former != name);
         let listed =
             former.find_map(|former| groups.get(former)?.find(key, &spec.socket_address))?;
-        Some((listed.place, listed.clone()))
+        Some(listed.clone())
     });
     moves.collect()
 }

@@ -37,7 +37,7 @@ impl Publisher {
         self.peer(gone).removed.begin(now);
         if self.groups.is_some() {
             // It is of no group any more, whose panic might end.
-            self.peer(gone).is_used_failing.store(0, Ordering::Relaxed);
+            self.peer(gone).set_used_failing(false);
         }
         self.note_state(gone.place, now);
         self.withdraw(self.peer(gone));
@@ -65,6 +65,7 @@ impl Publisher {
         if old.is_none() {
             self.peer(new).removed.end();
         }
+        self.peer(new).closing.set(self.group.closing);
         let out_of_service = |peer: &Listed| {
             let parameters = &peer.spec.parameters;
             (parameters.down, parameters.drain)

@@ -45,7 +45,7 @@ impl Publisher {
     /// The entries of peers that are in no group just now, as they go from one to another: a
     /// successor is to find them.
     pub(super) fn on_the_way(&self) -> impl Iterator<Item = Offset> {
-        let departing = self.groups.iter().flat_map(|groups| groups.departing.values());
+        let departing = self.groups.iter().flat_map(|groups| groups.departing.iter());
         let on_the_way = departing.filter(|listed| self.record_of(listed).is_none());
         on_the_way.map(|listed| listed.entry)
     }
@@ -180,6 +180,14 @@ impl Publisher {
     fn settle_reserve(&mut self) {
         let Some(mut groups) = self.groups.take() else { return };
         let read = self.read_directories();
+        if groups.reserve.may_shrink {
+            // SAFETY: those are of the groups that there are.
+            let units = |place| unsafe { self.table_at(place) }.compact_units;
+            let largest = groups.entries().iter().map(|entry| units(entry.place)).max();
+            let largest = largest.unwrap_or_default();
+            let has_shrunk = groups.reserve.shrink_table(&mut self.allocator, largest);
+            self.free_count += u64::from(has_shrunk);
+        }
         if groups.len() == 0 {
             groups.reserve.give_back(&mut self.allocator, &read);
         } else if groups.displaced.is_none() {

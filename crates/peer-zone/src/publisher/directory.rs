@@ -4,7 +4,7 @@
 
 use super::groups::{Groups, TableEntry};
 use crate::{
-    layout::{DIRECTORY, PlanHeader, Section, TABLE_MAGIC, TableHeader},
+    layout::{DIRECTORY, OwnTraits, PlanHeader, Section, TABLE_MAGIC, TableHeader},
     memory::{Memory, Offset, units},
 };
 
@@ -102,6 +102,7 @@ impl<'a> Directory<'a> {
             compact_units: 0,
             traits: DIRECTORY,
             weight: 0,
+            own: OwnTraits::default(),
             generation: self.generation,
             primary: PlanHeader { in_service: self.tries, ..none },
             backup: none,
@@ -118,6 +119,7 @@ impl<'a> Directory<'a> {
             name_hash: 0,
             positions: Offset(0),
             share,
+            hash_key: Section::default(),
         };
         // SAFETY: as above.
         unsafe { memory.write(start, header) };

@@ -311,6 +311,7 @@ impl Counts {
             shared: if_primary(method.needs_ring() && shares_server, 2),
             sticky: usize::from(is_sticky && peer.sticky != 0),
             name: 0,
+            hash_key: 0,
             points: if_primary(method.needs_ring(), points(peer.parameters.weight)),
         }
     }
@@ -335,6 +336,7 @@ impl Counts {
             shared: combine(self.shared, other.shared),
             sticky: combine(self.sticky, other.sticky),
             name: combine(self.name, other.name),
+            hash_key: combine(self.hash_key, other.hash_key),
             points: combine(self.points, other.points),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{records::Listed, ring::RingState, roster::Roster};
+use super::{options::GroupOptions, records::Listed, ring::RingState, roster::Roster};
 use crate::{memory::Offset, peer_spec::identity};
 
 /// See the module.
@@ -11,6 +11,12 @@ use crate::{memory::Offset, peer_spec::identity};
 pub(super) struct Group {
     /// Its name; empty for the group of those that have none.
     pub(super) name: Arc<str>,
+    /// What it has of its own, as it was published last.
+    pub(super) own: GroupOptions,
+    /// The index of the word that says how connections to its peers are closed, and that which all
+    /// of them name, if it is known; 0: as the upstream says.
+    pub(super) closing: u8,
+    pub(super) closing_of_peers: Option<u8>,
     pub(super) listed: Roster,
     pub(super) ring: RingState,
     /// The table of these peers; 0 before the first. If they are all, it is published; that of a

@@ -32,6 +32,7 @@ pub(super) struct GroupPublished {
 impl Publisher {
     /// The group at hand has these peers, in order, from the next directory on, at `now` (ms).
     pub(super) fn publish_group(&mut self, specs: Vec<Arc<PeerSpec>>, now: u64) -> GroupPublished {
+        self.take_group_options(now);
         if specs.is_empty() {
             let Match { changes, .. } = self.match_listed(&specs);
             self.remove_all_listed(now);
@@ -40,7 +41,7 @@ impl Publisher {
         if self.is_published(&specs) && self.has_what_it_needs() {
             return GroupPublished::default();
         }
-        let options = self.options;
+        let options = self.options();
         let mut published = GroupPublished::default();
         let adds = self.adds(&specs);
         let Err(specs) =
@@ -61,6 +62,9 @@ impl Publisher {
         let options = if published.lacks_method { options.plain() } else { options };
         let included = self.add_to_group(&specs, kept, &options, now, &mut published);
         published.left_out = specs.len() - included.iter().filter(|&&is| is).count();
+        // If there is no room for a table that says what the group has of its own, the last one
+        // stays.
+        published.lacks_method |= self.group.table.0 != 0 && !self.has_what_it_needs();
         published.is_stuck = self.group.listed.len() > included.iter().filter(|&&is| is).count()
             && self.lists_others_than(&specs);
         published
@@ -114,12 +118,12 @@ impl Publisher {
             specs.iter().map(|spec| self.is_listed_as(spec).then(|| Arc::clone(spec))).collect();
         let unchanged: Vec<Option<Arc<PeerSpec>>> =
             specs.iter().map(|spec| Some(with_entry_of(spec, &*listed(self, spec)?))).collect();
-        let options = self.options;
+        let options = self.options();
         let forms = [(&wanted, options, adds), (&unchanged, options, true)];
         let plain = [(&wanted, options.plain(), true), (&unchanged, options.plain(), true)];
         let has_plain = options.plain() != options;
         for (peers, options, is_tried) in forms.into_iter().chain(plain) {
-            let is_plain = options != self.options;
+            let is_plain = options != self.options();
             if !is_tried || is_plain && !has_plain {
                 continue;
             }
@@ -130,7 +134,9 @@ impl Publisher {
                 let before = std::mem::take(&mut published.changes);
                 published.changes = before.and(changes);
                 true
-            } else if self.is_published(&peers_now) && (is_plain || self.has_what_it_needs()) {
+            } else if self.is_published(&peers_now)
+                && (is_plain && self.has_table_of_own() || self.has_what_it_needs())
+            {
                 true
             } else {
                 self.try_group(peers_now, &options, Spare::NotNeeded, now, published).is_ok()

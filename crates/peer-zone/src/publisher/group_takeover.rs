@@ -10,6 +10,7 @@ use super::{
     directory::directory_units,
     group::Group,
     groups::{Groups, TableEntry},
+    options::GroupOptions,
     reserve::Extent,
 };
 use crate::{
@@ -65,6 +66,7 @@ impl Publisher {
         groups.begin(&name, &mut self.group);
         self.find_listed(table, Some(&name).filter(|name| !name.is_empty()), in_tables);
         self.group.positions = header.positions;
+        self.group.own = GroupOptions::of_table(header.own, self.zone.group_hash_key(table));
         let entry = TableEntry {
             place: table,
             hash: header.name_hash,
@@ -78,9 +80,7 @@ impl Publisher {
         self.restore_ring();
         self.count_health();
         let is_used = |listed| {
-            let is_used_failing = &self.peer(listed).is_used_failing;
-            self.load_health(listed) == Health::Failing
-                && is_used_failing.load(Ordering::Relaxed) != 0
+            self.load_health(listed) == Health::Failing && self.peer(listed).is_used_failing()
         };
         self.group.panics = self.group.listed.iter().any(is_used);
         let panics = self.group.panics;

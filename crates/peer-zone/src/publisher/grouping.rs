@@ -11,7 +11,7 @@ use super::{
 use crate::{
     layout::Positions,
     memory::{Offset, units},
-    peer_spec::{PeerSpec, is_same},
+    peer_spec::PeerSpec,
 };
 
 /// What the positions of a group take.
@@ -75,6 +75,7 @@ impl Publisher {
         // SAFETY: those are of the groups that there are.
         groups.set_table(&self.group.name, entry, |place| unsafe { self.hash_at(place) });
         let was_in_reserve = groups.reserve.is_used_by(old);
+        groups.reserve.note_change(self.compact_units(), header.compact_units);
         self.groups = Some(groups);
         self.retire_group_table(old, was_in_reserve);
         self.group.table = table;
@@ -85,6 +86,11 @@ impl Publisher {
             let since = self.next_publication();
             self.unused.push(Unused { place: old.place, units: old.units(), since });
         }
+    }
+
+    /// What the last table of the group at hand needs; 0 before the first.
+    fn compact_units(&self) -> u32 {
+        self.current_table().map_or(0, |table| table.compact_units)
     }
 
     /// A table of the group at hand is in the next directory no more; if it leaves the reserve,
@@ -110,6 +116,7 @@ impl Publisher {
         // SAFETY: those are of the groups that there are.
         let was_there = groups.remove_current(|place| unsafe { self.hash_at(place) });
         let was_in_reserve = groups.reserve.is_used_by(self.group.table);
+        groups.reserve.note_change(self.compact_units(), 0);
         self.groups = Some(groups);
         if !was_there {
             return;
@@ -163,7 +170,7 @@ impl Publisher {
         // A group that had no room for a table without a peer lists it still.
         let mut stuck =
             groups.refusals.iter().filter(|(_, refusal)| refusal.is_stuck).map(|(name, _)| name);
-        groups.departing.contains_key(&gone.place)
+        groups.departing.get(gone.place).is_some()
             || groups.of_key(key).iter().any(is_there)
             || stuck.any(is_there)
     }
@@ -202,13 +209,12 @@ impl Publisher {
 
     /// The peer at this place as it was in the group that it leaves for this one.
     pub(super) fn departing(&self, place: Offset) -> Option<&Listed> {
-        self.groups.as_ref()?.departing.get(&place)
+        self.groups.as_ref()?.departing.get(place)
     }
 
     /// As [`departing`](Self::departing), of the peer that is to be as `spec` says.
     pub(super) fn departing_as(&self, spec: &PeerSpec) -> Option<&Listed> {
-        let mut departing = self.groups.as_ref()?.departing.values();
-        departing.find(|listed| is_same(&listed.spec, spec))
+        self.groups.as_ref()?.departing.find(spec)
     }
 
     /// Has positions for the group at hand. Says whether there was room.

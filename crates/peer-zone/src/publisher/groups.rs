@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{group::Group, matching::Changes, records::Listed, reserve::Reserve};
+use super::{
+    group::Group, matching::Changes, options::GroupOptions, placed::Placed, records::Listed,
+    reserve::Reserve,
+};
 use crate::{group_index::GroupIndex, memory::Offset, peer_spec::PeerSpec};
 
 /// The groups that a key has peers in: one, but for a value with several servers whose labels
@@ -48,6 +51,7 @@ pub(super) struct TableEntry {
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) wanted: Vec<Arc<PeerSpec>>,
+    pub(super) own: GroupOptions,
     pub(super) available: u32,
     pub(super) longest: u32,
     pub(super) left_out: usize,
@@ -82,8 +86,8 @@ pub(super) struct Groups {
     pub(super) displaced: Option<Arc<str>>,
     /// The count of what had come back when tables were moved last to have a place for the reserve.
     pub(super) moved_at: Option<u64>,
-    /// Peers that go from one group to another in this publication, by their places, as they were.
-    pub(super) departing: HashMap<Offset, Listed>,
+    /// Peers that go from one group to another in this publication, as they were.
+    pub(super) departing: Placed<Listed>,
     /// By name, the groups that have not all that they are to have.
     pub(super) refusals: HashMap<Arc<str>, Refusal>,
     /// What was published, and is still to be told.
@@ -122,6 +126,11 @@ impl Groups {
     /// The group of this name. Not for the one at hand.
     pub(super) fn get(&self, name: &str) -> Option<&Group> {
         self.position(name).ok().map(|at| &*self.all[at])
+    }
+
+    /// The group of peers that are in none. Not while it is at hand.
+    pub(super) fn nameless(&self) -> Option<&Group> {
+        self.get(&self.nameless)
     }
 
     /// The name of the group of a peer.

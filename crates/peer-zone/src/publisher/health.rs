@@ -1,6 +1,7 @@
 //! What active checks say, and what follows from it for the peers.
 
 use core::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use super::{
     Publisher,
@@ -15,35 +16,65 @@ impl Publisher {
     /// [`publish`](Publisher::publish).
     pub fn set_options(&mut self, options: TableOptions, now: u64, _publishing: &Publishing) {
         self.options = options;
-        // What an earlier configuration's checks have found does not count any more, nor if one
-        // that is gone just now comes back; and without `mandatory` nobody waits for a first check.
-        let is_outdated = |health| match options.checking {
-            None => true,
-            Some(CheckPolicy { mandatory, .. }) => !mandatory && health == Health::Pending,
-        };
         if options.is_grouped && self.zone.header().table.current() == 0 {
             self.groups.get_or_insert_default();
         }
-        let listed = self.all_listed().map(|peer| peer.place);
-        for place in listed.chain(self.removed.iter().map(|peer| peer.place)) {
-            let health = self.load_health_at(place);
-            if is_outdated(health) {
-                self.store_health(place, Health::Unchecked);
-                if shown(health).is_some() {
-                    self.note_state(place, now);
-                }
-                // SAFETY: the publisher frees peers, and has not freed this one.
-                unsafe { self.zone.peer(place) }.failing.end();
-            }
+        for removed in self.removed.iter() {
+            let group = removed.spec.group.as_deref().unwrap_or_default();
+            let group = self.groups.as_ref().and_then(|groups| groups.get(group));
+            let options = group.map_or(options, |group| options.of_group(&group.own));
+            self.forget_checks(removed.place, options.checking, now);
         }
         let groups = self.groups.as_ref().map(|groups| groups.names().to_vec());
         match groups {
             Some(names) => {
                 for name in &names {
-                    self.with_group(name, |publisher| publisher.update_panic(now));
+                    self.with_group(name, |publisher| publisher.apply_checking(now));
                 }
             }
-            None => self.update_panic(now),
+            None => self.apply_checking(now),
+        }
+    }
+
+    /// Active checks of the group at hand decide so from now on (ms).
+    pub(super) fn set_checking(&mut self, checking: Option<Option<CheckPolicy>>, now: u64) {
+        self.group.own.checking = checking;
+        let checking = self.options().checking;
+        for removed in self.removed.of_group(&self.group.name) {
+            self.forget_checks(removed.place, checking, now);
+        }
+        self.apply_checking(now);
+    }
+
+    /// The peers at hand are as their checks, which may decide otherwise than before, say.
+    fn apply_checking(&mut self, now: u64) {
+        let checking = self.options().checking;
+        for listed in &self.group.listed {
+            self.forget_checks(listed.place, checking, now);
+        }
+        self.update_panic(now);
+    }
+
+    /// What earlier checks have found of the peer at `place` does not count any more where these
+    /// decide, nor if one that is gone just now comes back; and without `mandatory` nobody waits
+    /// for a first check.
+    pub(super) fn forget_checks(&self, place: Offset, checking: Option<CheckPolicy>, now: u64) {
+        let health = self.load_health_at(place);
+        let is_outdated = match checking {
+            None => health != Health::Unchecked,
+            Some(CheckPolicy { mandatory, .. }) => !mandatory && health == Health::Pending,
+        };
+        // SAFETY: the publisher frees peers, and has not freed this one.
+        let peer = unsafe { self.zone.peer(place) };
+        if is_outdated {
+            self.store_health(place, Health::Unchecked);
+            if shown(health).is_some() {
+                self.note_state(place, now);
+            }
+            peer.failing.end();
+            self.zone.note_recovery();
+        } else if checking.is_none() {
+            peer.failing.end();
         }
     }
 
@@ -86,6 +117,10 @@ impl Publisher {
         health: Health,
         now: u64,
     ) -> bool {
+        // What a check of before says late is nothing to a group without checks.
+        if self.group.own.checking == Some(None) {
+            return false;
+        }
         let Some(listed) = self.group.find(key, socket_address) else { return false };
         let before = self.load_health(listed);
         if before == health {
@@ -121,16 +156,45 @@ impl Publisher {
             }
         }
         if health == Health::Failing && self.group.panics {
-            peer.is_used_failing.store(1, Ordering::Relaxed);
+            peer.set_used_failing(true);
         }
         self.store_panic(now);
         self.zone.note_recovery();
         true
     }
 
+    /// The peers of a group whose keys are of this revision of etcd's or a later one have to pass a
+    /// check first, if checks are mandatory there: what the group has of its own came later than
+    /// they, but is not younger.
+    pub fn hold_back_from(
+        &mut self,
+        group: &str,
+        revision: u64,
+        now: u64,
+        _publishing: &Publishing,
+    ) {
+        if self.groups.as_ref().is_some_and(|groups| groups.get(group).is_some()) {
+            self.with_group(&group.into(), |publisher| publisher.hold_back_listed(revision, now));
+        }
+    }
+
+    /// As [`hold_back_from`](Self::hold_back_from), of the group at hand.
+    fn hold_back_listed(&mut self, revision: u64, now: u64) {
+        if self.health_at_first() != Health::Pending {
+            return;
+        }
+        let is_new = |listed: &&Listed| listed.spec.create_revision >= revision;
+        let new: Vec<Arc<PeerSpec>> =
+            self.group.listed.iter().filter(is_new).map(|it| Arc::clone(&it.spec)).collect();
+        for spec in new {
+            let key = spec.key.as_deref();
+            self.set_listed_health(key, &spec.socket_address, Health::Pending, now);
+        }
+    }
+
     /// What is known of a new peer.
     pub(super) fn health_at_first(&self) -> Health {
-        match self.options.checking {
+        match self.options().checking {
             Some(CheckPolicy { mandatory: true, .. }) => Health::Pending,
             _ => Health::Unchecked,
         }
@@ -145,7 +209,7 @@ impl Publisher {
     /// Counts the peers in service, and those of them that fail or have not passed a check yet.
     pub(super) fn count_health(&mut self) {
         (self.group.in_service, self.group.failing, self.group.pending) = (0, 0, 0);
-        if self.options.checking.is_none() {
+        if self.options().checking.is_none() {
             return;
         }
         for index in 0..self.group.listed.len() {
@@ -156,7 +220,7 @@ impl Publisher {
 
     /// Counts a peer of this health, or with -1 counts it no more.
     pub(super) fn count_peer(&mut self, is_in_service: bool, health: Health, step: isize) {
-        if !is_in_service || self.options.checking.is_none() {
+        if !is_in_service || self.options().checking.is_none() {
             return;
         }
         self.group.in_service = self.group.in_service.saturating_add_signed(step);
@@ -171,7 +235,7 @@ impl Publisher {
     /// waits for its first check is no reason to send nobody anywhere.
     pub(super) fn store_panic(&mut self, now: u64) {
         let Group { in_service, failing, pending, panics: before, .. } = self.group;
-        let may_panic = self.options.checking.is_some_and(|checking| checking.panic);
+        let may_panic = self.options().checking.is_some_and(|checking| checking.panic);
         let panics = may_panic && failing > 0 && failing + pending == in_service;
         if before == panics {
             return;
@@ -184,12 +248,12 @@ impl Publisher {
         }
         for listed in &self.group.listed {
             let is_used = panics && self.load_health(listed) == Health::Failing;
-            self.peer(listed).is_used_failing.store(u8::from(is_used), Ordering::Relaxed);
+            self.peer(listed).set_used_failing(is_used);
         }
         for removed in self.removed.iter().filter(|_| !panics && self.groups.is_none()) {
             // SAFETY: the publisher frees peers, and has not freed this one.
             let peer = unsafe { self.zone.peer(removed.place) };
-            peer.is_used_failing.store(0, Ordering::Relaxed);
+            peer.set_used_failing(false);
         }
         if !panics {
             failing().for_each(|listed| self.zone.record_withdrawal(self.peer(listed).id));
@@ -209,11 +273,25 @@ impl Publisher {
         };
     }
 
+    /// The group at hand has got these of the `moved` peers that it lists: what the checks of their
+    /// former group have found counts as far as its own decide by it.
+    pub(super) fn receive(&mut self, moved: &[Listed], now: u64) {
+        let checking = self.options().checking;
+        for it in moved {
+            let listed = self.group.find(it.spec.key.as_deref(), &it.spec.socket_address);
+            if listed.is_some_and(|listed| listed.place == it.place) {
+                self.forget_checks(it.place, checking, now);
+            }
+        }
+        self.update_panic(now);
+        self.share_panic();
+    }
+
     /// The peers that a group has got from others are used, or not, as those are that it had.
-    pub(super) fn share_panic(&self) {
+    fn share_panic(&self) {
         for listed in &self.group.listed {
             let is_used = self.group.panics && self.load_health(listed) == Health::Failing;
-            self.peer(listed).is_used_failing.store(u8::from(is_used), Ordering::Relaxed);
+            self.peer(listed).set_used_failing(is_used);
         }
     }
 

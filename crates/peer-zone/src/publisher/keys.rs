@@ -100,9 +100,14 @@ impl Publisher {
             self.free_made(made);
             return None;
         };
-        if self.options.method.needs_ring() {
-            let edits = edited.iter().map(|edited| (edited.old.as_ref(), edited.new.as_ref()));
-            self.group.ring.edit(&self.zone, edits);
+        if self.options().method.needs_ring() {
+            let edits = || edited.iter().map(|edited| (edited.old.as_ref(), edited.new.as_ref()));
+            if !self.group.ring.can_edit(edits(), self.free_for_ring()) {
+                self.restore_listed(edited);
+                self.free_made(made);
+                return None;
+            }
+            self.group.ring.edit(&self.zone, edits());
         }
         let Some(table) = self.make_edited_table(&edited, !made.peers.is_empty()) else {
             self.restore_listed(edited);
@@ -233,7 +238,7 @@ impl Publisher {
         } else if let Some(departing) = self.departing_as(spec) {
             (departing.place, departing.entry, &departing.spec)
         } else {
-            let removed = self.removed.iter().find(|peer| is_same(&peer.spec, spec))?;
+            let removed = self.removed.find(spec)?;
             (removed.place, removed.entry, &removed.spec)
         };
         Some(Known { place, entry, is_same: has_entry_of(before, spec) })
@@ -250,7 +255,7 @@ impl Publisher {
         // Those of all groups are in the directory.
         let removed: Vec<Offset> =
             if self.groups.is_some() { Vec::new() } else { stays.chain(gone).collect() };
-        let options = self.options;
+        let options = self.options();
         let sticky = if options.is_sticky { sticky_order(&self.group.listed) } else { Vec::new() };
         let spare = if adds { Spare::Needed } else { Spare::NeededIfLarger };
         let listed = std::mem::take(&mut self.group.listed);
@@ -286,7 +291,7 @@ impl Publisher {
             match (old, new) {
                 (Some(old), None) if departs => self.retire_departed(&old),
                 (Some(old), None) => self.removed.push(Removed::new(old, since)),
-                (None, Some(new)) => self.removed.retain(|peer| peer.place != new.place),
+                (None, Some(new)) => drop(self.removed.remove(new.place)),
                 (_, _) => {}
             }
         }

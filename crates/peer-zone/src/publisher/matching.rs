@@ -7,7 +7,10 @@ use std::{
 
 use change_history::ChangedKeys;
 
-use super::records::{Listed, Removed};
+use super::{
+    placed::Placed,
+    records::{Listed, Removed},
+};
 use crate::{
     memory::Offset,
     peer_spec::{PeerSpec, identity, is_same},
@@ -85,16 +88,12 @@ fn static_count<'a>(peers: impl Iterator<Item = &'a Arc<PeerSpec>>) -> usize {
     peers.take_while(|peer| peer.key.is_none()).count()
 }
 
-/// How many peers are looked for one by one among those that are gone, before these are put in
-/// order: where peers are in many groups, few are new in each.
-const FEW: usize = 8;
-
 /// Both `listed` and `specs` are in [`order`](crate::peer_spec::order). `departing` are peers that
 /// leave another group for this one, among others.
 pub(super) fn match_peers(
     listed: &[Listed],
-    removed: &[Removed],
-    departing: &[&Listed],
+    removed: &Placed<Removed>,
+    departing: Option<&Placed<Listed>>,
     specs: &[Arc<PeerSpec>],
 ) -> Match {
     let mut changes = Changes::default();
@@ -145,23 +144,12 @@ pub(super) fn match_peers(
 
     // A line of the configuration has no name by which it could be known again.
     let is_new = |known: &Option<Known>, peer: &PeerSpec| known.is_none() && peer.key.is_some();
-    let count = known.iter().zip(specs).filter(|(known, peer)| is_new(known, peer)).count();
-    let mut returning: HashMap<_, &Removed> = HashMap::new();
-    if count > FEW {
-        returning.extend(removed.iter().map(|peer| (identity(&peer.spec), peer)));
-    }
-    let returned = |peer: &PeerSpec| {
-        if count > FEW {
-            return returning.get(&identity(peer)).copied();
-        }
-        removed.iter().find(|removed| is_same(&removed.spec, peer))
-    };
-    for (known, peer) in known.iter_mut().zip(specs).filter(|_| count > 0) {
+    for (known, peer) in known.iter_mut().zip(specs) {
         if is_new(known, peer) {
-            let moved = departing.iter().find(|departing| is_same(&departing.spec, peer));
+            let moved = departing.and_then(|departing| departing.find(peer));
             *known = moved
                 .map(|listed| Known::listed(listed, peer))
-                .or_else(|| returned(peer).map(|removed| Known::removed(removed, peer)));
+                .or_else(|| Some(Known::removed(removed.find(peer)?, peer)));
         }
     }
     Match { known, changes }

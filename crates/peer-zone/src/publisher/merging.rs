@@ -150,6 +150,13 @@ impl Publisher {
         table.is_some()
     }
 
+    /// How many units a table with its ring may take: those that are free, and those of the merge
+    /// that goes on, which is given up if it must be.
+    pub(super) fn free_for_ring(&self) -> u32 {
+        let merging = self.group.ring.merging().map_or(0, |block| block.units());
+        self.allocator.available().saturating_add(merging)
+    }
+
     /// Gives up the merge that goes on.
     pub(super) fn cancel_merge(&mut self) {
         if let Some(block) = self.group.ring.cancel_merge() {
@@ -181,14 +188,19 @@ impl Publisher {
             unsafe { RingState::of_table(&self.zone.memory, place, header, &self.group.listed) };
         match found {
             Some(ring) => self.group.ring = ring,
-            None => self.group.ring.update(&self.group.listed),
+            None => self.make_ring(),
         }
     }
 
     /// Makes the ring once more, from the empty base: the one that there was is damaged.
     fn renew_ring(&mut self) {
         self.drop_ring(self.published_base());
-        self.group.ring.update(&self.group.listed);
+        self.make_ring();
+    }
+
+    /// Makes the ring of the peers that are published, which had room.
+    fn make_ring(&mut self) {
+        self.group.ring.update(&self.group.listed, u32::MAX);
     }
 }
 

@@ -38,6 +38,8 @@ pub struct ZoneFull {
     /// Whether there is no room for what the method needs, though no peer is added: until there is,
     /// requests go by round robin.
     pub lacks_method: bool,
+    /// The first group whose method that is; `None` without groups.
+    pub group: Option<Arc<str>>,
     /// What all of them would take of the zone, in bytes, as far as it can be said beforehand.
     pub needs: usize,
     /// The changes that were published all the same.
@@ -75,7 +77,7 @@ impl Publisher {
         self.free_unread();
         let Match { known, changes } = self.match_listed(&specs);
         if self.zone.left_out() == 0 {
-            let options = self.options;
+            let options = self.options();
             match self.install(specs, &known, &options, Spare::NeededIfLarger, now) {
                 Ok(()) => return Ok(changes),
                 Err(not_installed) => specs = not_installed,
@@ -107,9 +109,8 @@ impl Publisher {
 
     /// Which of these peers are there already, of those at hand.
     pub(super) fn match_listed(&self, specs: &[Arc<PeerSpec>]) -> Match {
-        let departing = self.groups.iter().flat_map(|groups| groups.departing.values());
-        let departing: Vec<&Listed> = departing.collect();
-        match_peers(&self.group.listed, &self.removed, &departing, specs)
+        let departing = self.groups.as_ref().map(|groups| &groups.departing);
+        match_peers(&self.group.listed, &self.removed, departing, specs)
     }
 
     /// Whether these are the peers of the last table.
@@ -143,7 +144,7 @@ impl Publisher {
             return Ok(changes);
         }
         let (peers, changes) = (specs.len(), Box::new(changes));
-        Err(ZoneFull { left_out, peers, lacks_method, needs, changes })
+        Err(ZoneFull { left_out, peers, lacks_method, group: None, needs, changes })
     }
 
     /// Says what has changed; `None` where there was no room after all.
@@ -153,31 +154,38 @@ impl Publisher {
             return Some(Changes::default());
         }
         let Match { known, changes } = self.match_listed(&peers);
-        let options = if chosen.lacks_method { self.options.plain() } else { self.options };
+        let options = self.options();
+        let options = if chosen.lacks_method { options.plain() } else { options };
         let spare = if chosen.adds { Spare::Needed } else { Spare::NotNeeded };
         self.install(peers, &known, &options, spare, now).ok()?;
         Some(changes)
     }
 
-    /// Whether the table that is published has what the upstream's method needs: another
-    /// configuration may want another method.
+    /// Whether the table that is published has what the method needs, and says what the group has
+    /// of its own: another configuration may want another method.
     pub(super) fn has_what_it_needs(&self) -> bool {
         self.has_what_is_needed_by(&self.group.listed)
+            && self.current_table().is_some_and(|table| self.names_own_checking(table))
     }
 
     fn has_what_is_needed_by(&self, listed: &[Listed]) -> bool {
+        let options = self.options();
+        let has_id = |peer: &Listed| peer.spec.sticky != 0;
         self.current_table().is_some_and(|table| {
-            let method = self.options.method;
+            let method = options.method;
             let has_ranges = table.ranges.length > 0 || table.weight > 0;
             (!method.needs_ranges() || has_ranges || table.primaries == 0)
                 && (!method.needs_ring() || table.delta.length > 0)
-                && (!self.options.is_sticky || table.sticky.length > 0 || listed.is_empty())
+                && (!options.is_sticky || table.sticky.length > 0 || !listed.iter().any(has_id))
+                && self.names_own_options(table)
+                && !table.own.lacks_key()
         })
     }
 
     /// The options that the table that is published goes by.
     pub(super) fn options_in_use(&self, listed: &[Listed]) -> TableOptions {
-        if self.has_what_is_needed_by(listed) { self.options } else { self.options.plain() }
+        let options = self.options();
+        if self.has_what_is_needed_by(listed) { options } else { options.plain() }
     }
 
     /// Tells those that release a peer whether others wait for it. Set before the table is
@@ -219,8 +227,10 @@ impl Publisher {
             if self.groups.is_some() { Vec::new() } else { removed.collect() };
         let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
         let spare = if made.peers.is_empty() { spare } else { Spare::Needed };
-        if options.method.needs_ring() {
-            self.group.ring.update(&listed);
+        if options.method.needs_ring() && !self.group.ring.update(&listed, self.free_for_ring()) {
+            self.group.listed = before;
+            self.free_made(made);
+            return Err(specs);
         }
         let table = self.make_table(&listed, (&removed, &sticky), generation, options, spare);
         self.group.listed = before;
@@ -243,7 +253,9 @@ impl Publisher {
         self.unused.extend(replaced);
         let before = std::mem::replace(&mut self.group.listed, listed);
         self.apply_changes(&before, &stays, now);
-        self.removed.retain(|peer| !stays.contains(peer.place));
+        for known in known.iter().flatten() {
+            self.removed.remove(known.place);
+        }
         let gone = before.into_iter().filter(|peer| !stays.contains(peer.place));
         let (departed, gone): (Vec<Listed>, Vec<Listed>) =
             gone.partition(|peer| self.is_departing(peer));

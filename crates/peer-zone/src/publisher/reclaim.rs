@@ -251,7 +251,7 @@ impl Publisher {
     /// What is published has no removed peers any more of which this says `ended`.
     fn forget_removed(&mut self, ended: &[bool]) {
         let since = self.publication;
-        for (peer, ended) in std::mem::take(&mut self.removed).into_iter().zip(ended) {
+        for (peer, ended) in std::mem::take(&mut self.removed).into_records().zip(ended) {
             if *ended {
                 self.unlisted.push((peer.place, since));
                 self.unused.push(self.unused_entry(peer.entry, since));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::placed::HasPlace;
 use crate::{layout::ProcessEntry, memory::Offset, peer_spec::PeerSpec};
 
 /// A peer that the current table gives requests to.
@@ -46,6 +47,16 @@ impl Listed {
     }
 }
 
+impl HasPlace for Listed {
+    fn spec(&self) -> &PeerSpec {
+        &self.spec
+    }
+
+    fn place(&self) -> Offset {
+        self.place
+    }
+}
+
 /// A peer that it does not, but lists for the connections that are still open.
 #[derive(Debug)]
 pub(super) struct Removed {
@@ -61,6 +72,16 @@ impl Removed {
     pub(super) fn new(listed: Listed, since: u64) -> Self {
         let Listed { spec, place, entry, .. } = listed;
         Self { spec, place, entry, since }
+    }
+}
+
+impl HasPlace for Removed {
+    fn spec(&self) -> &PeerSpec {
+        &self.spec
+    }
+
+    fn place(&self) -> Offset {
+        self.place
     }
 }
 

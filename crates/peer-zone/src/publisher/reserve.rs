@@ -17,6 +17,10 @@ const REPORTS: usize = 2;
 /// with each group that comes.
 pub(super) const MORE: u32 = 4;
 
+/// The place for a table shrinks if it is so many times as large as what any needs: one that is
+/// nearly as large may be needed again soon.
+const LARGER: u32 = 2;
+
 /// Memory that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -60,6 +64,8 @@ pub(super) struct Reserve {
     pub(super) rest: Option<Extent>,
     /// The units of the largest table that any group may need.
     pub(super) table_units: u32,
+    /// Whether that may be far more than the tables that there are need.
+    pub(super) may_shrink: bool,
     /// For reports.
     reports: Vec<Extent>,
 }
@@ -150,6 +156,27 @@ impl Reserve {
         old.iter().for_each(|old| old.take_again(allocator));
         self.table = old;
         false
+    }
+
+    /// A table that needs `old` units is gone, for one that needs `new`.
+    pub(super) fn note_change(&mut self, old: u32, new: u32) {
+        let is_large = |units: u32| units.saturating_mul(LARGER) > self.table_units;
+        self.may_shrink |= is_large(old) && !is_large(new);
+    }
+
+    /// No table needs more than so many units: gives back what is far more. Says whether it did.
+    pub(super) fn shrink_table(&mut self, allocator: &mut Allocator, units: u32) -> bool {
+        if self.used.is_some() {
+            return false;
+        }
+        self.may_shrink = false;
+        if units.saturating_mul(LARGER) > self.table_units {
+            return false;
+        }
+        self.table_units = units;
+        self.table.take().into_iter().for_each(|table| table.give_back(allocator));
+        self.table = Extent::take(allocator, units);
+        true
     }
 
     /// Whether a table has the place, or others have it.

@@ -6,15 +6,17 @@
 //! was; see [`Publisher::restore_ring`](super::Publisher::restore_ring).
 
 mod published;
+mod room;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use hash_ring::{Base, EMPTY_BASE, Merge, MergeError, Ring, base_words, delta_words};
-use peer_balance::POINTS_PER_WEIGHT;
+use hash_ring::{Base, EMPTY_BASE, Merge, MergeError, Ring, delta_words};
 
+use self::room::may_fit;
+pub(super) use self::room::{WORDS_OF_REMOVED, added_words, base_units, points};
 use super::records::Listed;
 use crate::{
     layout::TableHeader,
@@ -25,28 +27,6 @@ use crate::{
 /// A ring with at most so many points gets another base whenever that is worth while, before it is
 /// published: it takes less than half a millisecond.
 const FEW_POINTS: u64 = 1 << 16;
-
-/// How many points a server of this weight has.
-pub(super) fn points(weight: u32) -> usize {
-    weight as usize * POINTS_PER_WEIGHT as usize
-}
-
-/// Words of a delta for a server that was removed, at most.
-pub(super) const WORDS_OF_REMOVED: usize = 8;
-
-/// Words of a delta for so many added points, at most.
-pub(super) fn added_words(points: usize) -> usize {
-    points * 17 / 8 + 1
-}
-
-/// What a base with so many points takes.
-pub(super) fn base_units(points: usize, slots: usize) -> u32 {
-    if points == 0 {
-        return 0;
-    }
-    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-    base_words(points as u64, slots).map_or(u32::MAX, |words| units(words * size_of::<u32>()))
-}
 
 /// The memory of a base.
 #[derive(Clone, Copy, Debug)]
@@ -184,8 +164,11 @@ impl RingState {
         self.ring.must_merge() || self.ring.should_merge() && self.ring.points() <= FEW_POINTS
     }
 
-    /// The servers are those of these peers, the peers being in the order of the list.
-    pub(super) fn update(&mut self, listed: &[Listed]) {
+    /// The servers are those of these peers, the peers being in the order of the list. Says whether
+    /// a table with their points may fit into so many units that are free: otherwise nothing is
+    /// done. To find the points of great weights takes seconds, and a zone that cannot hold them is
+    /// not to cost that.
+    pub(super) fn update(&mut self, listed: &[Listed], free: u32) -> bool {
         self.take_freed();
         let mut by_text: HashMap<&str, usize> = HashMap::with_capacity(self.servers.len());
         let mut wanted: Vec<Members<'_>> = Vec::with_capacity(self.servers.len());
@@ -199,6 +182,15 @@ impl RingState {
             members.weight = members.weight.max(peer.weight);
             members.entries.push(peer.entry);
         }
+        let (mut all, mut added) = (0, 0);
+        for Members { text, weight, .. } in &wanted {
+            let is_there = text.is_some_and(|text| self.has_slot(text, *weight));
+            all += points(*weight);
+            added += if is_there { 0 } else { points(*weight) };
+        }
+        if !may_fit(all, added, wanted.len(), free) {
+            return false;
+        }
         let gone = self.servers.keys().filter(|text| !by_text.contains_key(&***text));
         for text in gone.cloned().collect::<Vec<_>>() {
             self.set_server(&text, 0, &[]);
@@ -206,6 +198,31 @@ impl RingState {
         for Members { text, weight, entries } in &wanted {
             text.iter().for_each(|text| self.set_server(text, *weight, entries));
         }
+        true
+    }
+
+    /// As [`update`](Self::update) says it, of these edits; as [`edit`](Self::edit) has them. If
+    /// several peers are of one server, it may be said that there is no room though there is.
+    pub(super) fn can_edit<'l>(
+        &self,
+        edits: impl Iterator<Item = (Option<&'l Listed>, Option<&'l Listed>)>,
+        free: u32,
+    ) -> bool {
+        let of = |peer: Option<&Listed>| {
+            peer.filter(|peer| peer.has_points()).map_or(0, |peer| points(peer.weight))
+        };
+        let (mut added, mut gone) = (0, 0);
+        for (old, new) in edits {
+            let is_same = old.zip(new).is_some_and(|(old, new)| {
+                old.weight == new.weight && old.spec.server == new.spec.server
+            });
+            if !is_same {
+                added += of(new);
+                gone += of(old);
+            }
+        }
+        let there = self.ring.points() as usize;
+        may_fit((there + added).saturating_sub(gone), added, self.places.len(), free)
     }
 
     /// Peers come and go: each was `old`, if it was listed, and is `new`, if it still is.

@@ -25,6 +25,8 @@ pub(super) struct Contents<'a> {
     ring: Option<RingSizes>,
     /// The group's; empty without one.
     name: &'a str,
+    /// The text of the group's own key; empty without one.
+    hash_key: &'a str,
 }
 
 /// How many items of each kind a table has.
@@ -42,8 +44,9 @@ pub(super) struct Counts {
     /// Words of the list of servers that several peers are of.
     pub(super) shared: usize,
     pub(super) sticky: usize,
-    /// Bytes of the group's name.
+    /// Bytes of the group's name, and of its own key.
     pub(super) name: usize,
+    pub(super) hash_key: usize,
     /// Points of the ring, which are not in the table.
     pub(super) points: usize,
 }
@@ -63,6 +66,7 @@ pub(super) struct Parts {
     pub(super) shared: Section,
     pub(super) sticky: Section,
     pub(super) name: Section,
+    pub(super) hash_key: Section,
     bytes: usize,
 }
 
@@ -80,16 +84,17 @@ pub(super) fn sticky_order(listed: &[Listed]) -> Vec<Offset> {
 
 impl<'a> Contents<'a> {
     /// `listed` and the entries' places of those that are `removed`; `sticky` where the options
-    /// want it (see [`sticky_order`]), and `ring` if they want one; of the group of this name.
+    /// want it (see [`sticky_order`]), and `ring` if they want one; of the group of this name, with
+    /// this key of its own.
     pub(super) fn new(
         listed: &'a Roster,
         removed: &'a [Offset],
         sticky: &'a [Offset],
         options: &'a TableOptions,
         ring: Option<RingSizes>,
-        name: &'a str,
+        (name, hash_key): (&'a str, &'a str),
     ) -> Self {
-        Self { listed, removed, options, sticky, ring, name }
+        Self { listed, removed, options, sticky, ring, name, hash_key }
     }
 
     fn tiers(&self) -> &'a [Tier; 2] {
@@ -142,6 +147,7 @@ impl<'a> Contents<'a> {
             shared: ring.shared,
             sticky: self.sticky.len(),
             name: self.name.len(),
+            hash_key: self.hash_key.len(),
             points: ring.points,
         }
     }
@@ -201,7 +207,11 @@ impl<'a> Contents<'a> {
                 memory.fill(start + places.parts.ranges.offset as usize, cumulative(&weights));
             }
             memory.copy(start + places.parts.sticky.offset as usize, self.sticky);
-            memory.copy(start + places.parts.name.offset as usize, self.name.as_bytes());
+            for (part, text) in
+                [(places.parts.name, self.name), (places.parts.hash_key, self.hash_key)]
+            {
+                memory.copy(start + part.offset as usize, text.as_bytes());
+            }
         }
     }
 
@@ -285,8 +295,9 @@ impl Counts {
         let shared = section(self.shared, size_of::<u32>());
         let sticky = section(self.sticky, size_of::<Offset>());
         let name = section(self.name, size_of::<u8>());
+        let hash_key = section(self.hash_key, size_of::<u8>());
         let plan_offsets = [first, second];
-        Parts { plan_offsets, ranges, delta, slots, shared, sticky, name, bytes: end }
+        Parts { plan_offsets, ranges, delta, slots, shared, sticky, name, hash_key, bytes: end }
     }
 }
 

@@ -67,8 +67,13 @@ impl Publisher {
         (is_merged, spare): (bool, Spare),
     ) -> Option<Offset> {
         let ring = options.method.needs_ring().then(|| self.group.ring.sizes(is_merged));
-        let name = Arc::clone(&self.group.name);
-        let contents = Contents::new(listed, removed, sticky, options, ring, &name);
+        let own = &self.group.own;
+        let (name, key) = (Arc::clone(&self.group.name), own.key_for(options).cloned());
+        // What takes room is not there in a plain table, which says of its own what is wanted.
+        let lacks_key = key.is_none() && own.key_for(&self.options()).is_some();
+        let traits_of_own = own.traits().with_lack_of_key(lacks_key);
+        let texts = (&*name, key.as_deref().unwrap_or_default());
+        let contents = Contents::new(listed, removed, sticky, options, ring, texts);
         let (compact_units, needed) = (contents.compact_units(), contents.needed_units());
         let needs_spare = match spare {
             Spare::Needed => true,
@@ -135,6 +140,7 @@ impl Publisher {
             compact_units: needed,
             traits: contents.traits(),
             weight: contents.even_weight(),
+            own: traits_of_own,
             generation,
             primary,
             backup,
@@ -149,6 +155,7 @@ impl Publisher {
             name_hash: GroupName::new(name.as_bytes()).hash(),
             positions: self.group.positions,
             share: contents.share(),
+            hash_key: places.parts.hash_key,
             base: base.map_or(Offset(0), |base| base.place),
             // Bounded by the zone's size in units, as above.
             base_words: base.map_or(0, |base| (base.bytes() / size_of::<u32>()) as u32),

@@ -1,13 +1,17 @@
 //! Taking over from a publisher that is gone, wherever it stopped.
 
 use core::sync::atomic::Ordering;
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Publisher,
     group::Group,
     load_correction::LoadCorrection,
     options::TableOptions,
+    placed::Placed,
     records::{Listed, Outdated, Removed, Unused},
     ring::Block,
 };
@@ -38,7 +42,7 @@ impl Publisher {
             allocator: Allocator::new(zone.first_block(), zone.memory.units()),
             group: Group::default(),
             groups: None,
-            removed: Vec::new(),
+            removed: Placed::default(),
             unlisted: Vec::new(),
             tables: Vec::new(),
             reports: Vec::new(),
@@ -47,6 +51,7 @@ impl Publisher {
             publication: 1,
             generation: 0,
             options: TableOptions::default(),
+            group_options: HashMap::new(),
             recounts: LoadCorrection::default(),
             may_lack_times: true,
             free_count: 0,
@@ -92,7 +97,7 @@ impl Publisher {
                 untold.push(self.peer(listed).id);
             }
         }
-        for removed in &self.removed {
+        for removed in self.removed.iter() {
             // SAFETY: the publisher frees peers, and has not freed this one.
             let peer = unsafe { self.zone.peer(removed.place) };
             if peer.removed.begin(now) {

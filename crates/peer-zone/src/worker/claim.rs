@@ -95,7 +95,7 @@ impl Table<'_> {
     ) -> bool {
         match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => {}
-            Health::Failing if peer.is_used_failing.load(Ordering::Relaxed) != 0 => {}
+            Health::Failing if peer.is_used_failing() => {}
             Health::Failing | Health::Pending => return false,
         }
         let fails = peer.fails.load(Ordering::Acquire);
@@ -287,7 +287,8 @@ impl Table<'_> {
             .with(Traits::BACKUP.only_if(parameters.backup))
             .with(Traits::LIMITED.only_if(parameters.max_conns != 0))
             .with(Traits::IN_FLIGHT.only_if(in_flight.is_some()))
-            .with(Traits::FAILING.only_if(Health::load(&peer.health) == Health::Failing));
+            .with(Traits::FAILING.only_if(Health::load(&peer.health) == Health::Failing))
+            .with_group(self.header.own.kept());
         Some(PickedPeer { in_flight, traits, ..PickedPeer::new(entry, peer) })
     }
 

@@ -49,7 +49,7 @@ impl Table<'_> {
         // SAFETY: the table is pinned, and no peer that it lists is freed.
         let (words, [socket_address, _, key, _]) =
             unsafe { (self.zone().peer(peer), self.zone().peer_strings(peer)) };
-        (words.is_static == 0, (key, socket_address))
+        (words.has_key(), (key, socket_address))
     }
 
     fn id(&self, place: Offset) -> u64 {

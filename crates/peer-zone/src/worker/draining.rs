@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering;
 
 use super::{Worker, picked_peer::PickedPeer, row::PeerRow, table::Table};
 use crate::{
+    closing::Closing,
     connections::Connections,
     drain_policy::{DrainPolicy, DrainReasons},
 };
@@ -44,13 +45,18 @@ impl Table<'_> {
 impl PeerRow<'_> {
     /// In how many milliseconds from `now` (ms) the last of the workers that have connections to
     /// the peer begins to close them; 0 from then on. `None` where it is not drained, or where
-    /// one of them closes none: then they live until they end.
+    /// one of them closes none: then they live until they end. A peer of a group that has a closing
+    /// of its own goes by that, and not by what the workers say.
     pub fn closes_in(&self, policies: &DrainPolicies, now: u64) -> Option<u64> {
+        let own = self.closing();
         let left = |policy: Option<DrainPolicy>| {
             let DrainPolicy { after, on } = policy?;
             // The moment is rounded up.
             Some(self.draining_since(on, now)?.saturating_add(after).saturating_sub(now).min(after))
         };
+        if let Some(closing) = own {
+            return left(closing.map(|Closing { after, on, .. }| DrainPolicy { after, on }));
+        }
         let with = self.columns.counts(Ordering::Relaxed).zip(&policies.columns);
         let with = with.filter(|&(count, _)| count != Connections::default());
         let mut holders = with.flat_map(|(_, policies)| policies).copied().peekable();
@@ -74,6 +80,14 @@ impl Worker {
             process_entry.drain_policy.store(word, Ordering::Relaxed);
             process_entry.counts_in.store(column, Ordering::Relaxed);
         }
+    }
+
+    /// How connections to the peer that a request holds are closed; the outer `None`: as the
+    /// upstream says, the inner one: none is.
+    pub fn closing(&self, held: &PickedPeer) -> Option<Option<Closing>> {
+        // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
+        // one.
+        self.zone().closing_of(unsafe { self.zone().peer(held.place()) })
     }
 
     /// Since when (milliseconds of the monotonic clock) the peer that a request holds is drained

@@ -5,21 +5,18 @@
 //! position that it has taken to the pick with care (`pick.rs`), which asks everything. So both are
 //! the same sequence, over all workers, and the same counts.
 
+mod table;
+
 use core::{num::NonZeroU64, sync::atomic::Ordering};
 
-use peer_balance::{Deficit, KEYED_TRIES, Method};
+use peer_balance::Method;
 
-use super::{
-    Now, Worker,
-    keyed::KeyProgress,
-    picked_peer::{PickedPeer, Traits},
-    table::Table,
-};
+use super::{Now, Worker, keyed::KeyProgress, picked_peer::PickedPeer, table::Table};
 use crate::{
     connections::CONNECTION,
-    layout::{Entry, Health, PLAIN, Peer, PlanHeader},
-    memory::Offset,
-    zone::{Zone, peers::RequestAddress},
+    group_name::GroupName,
+    layout::{PLAIN, Peer},
+    zone::peers::RequestAddress,
 };
 
 /// Why a request gets no peer at once. It may have got a position of the method already, with which
@@ -46,14 +43,6 @@ impl<F: FnOnce(PickedPeer, &RequestAddress<'_>) -> bool> Take for F {
     }
 }
 
-/// Why a peer is not held at once.
-enum NotHeld {
-    /// Something special holds for it.
-    Special,
-    /// The request does not take it.
-    NotTaken,
-}
-
 impl Worker {
     /// Picks a peer for a request that has tried none and has no cookie, by `round_robin`,
     /// `least_conn` or `random`, if nothing special holds for the peer that the method looks at
@@ -77,37 +66,35 @@ impl Worker {
         first: Option<u64>,
         take: impl Take,
     ) -> Result<(), Missed> {
-        let Some((table, cycle)) = self.plain_table() else { return Err(Missed::Careful(first)) };
-        let plan = &table.header.primary;
-        let is_random = matches!(method, Method::Random);
-        let is_least_conn = matches!(method, Method::LeastConn);
-        if !IS_WIDE && plan.stride != 0 {
-            return Err(Missed::Narrow(first));
+        match self.plain_table() {
+            Some((table, cycle)) => {
+                let next = &table.zone.positions().primary;
+                table.take_at_once::<IS_WIDE>((method, cycle), next, first, take)
+            }
+            None => Err(Missed::Careful(first)),
         }
-        if (is_random || is_least_conn) && plan.in_service < 2 {
-            return Err(Missed::Careful(first));
+    }
+
+    /// As [`Worker::pick_at_once`], among the peers of a group.
+    ///
+    /// # Errors
+    ///
+    /// Which pick must find a peer.
+    #[inline(always)]
+    pub fn pick_in_group_at_once<const IS_WIDE: bool>(
+        &mut self,
+        method: Method,
+        group: GroupName<'_>,
+        first: Option<u64>,
+        take: impl Take,
+    ) -> Result<(), Missed> {
+        match self.plain_group(group) {
+            Some((table, cycle)) => {
+                let next = &table.positions().primary;
+                table.take_at_once::<IS_WIDE>((method, cycle), next, first, take)
+            }
+            None => Err(Missed::Careful(first)),
         }
-        let position = match first {
-            Some(position) => position,
-            None if is_random => table.draw_position(plan),
-            None => table.zone.positions().primary.fetch_add(1, Ordering::Relaxed),
-        };
-        let careful = Missed::Careful(Some(position));
-        let index = if IS_WIDE {
-            Some(table.index_at(plan, position))
-        } else {
-            table.index_without_stride(plan, cycle, position)
-        };
-        let &place = index.and_then(|index| table.places.get(index)).ok_or(careful)?;
-        let is_fit = |_: &Entry, peer: &Peer| {
-            is_random || has_all_its_weight(peer) && !(is_least_conn && Zone::open(peer) != 0)
-        };
-        // Those that compare several have several.
-        let is_single = || !(is_random || is_least_conn) && table.is_single();
-        table.hold_at(place, is_single, is_fit, take).map_err(|reason| match reason {
-            NotHeld::NotTaken if !IS_WIDE => Missed::Narrow(Some(position)),
-            NotHeld::Special | NotHeld::NotTaken => careful,
-        })
     }
 
     /// As [`Worker::pick_at_once`], by a method that goes by something of the request's: `own`.
@@ -123,18 +110,25 @@ impl Worker {
         progress: &mut KeyProgress,
         take: impl Take,
     ) -> Result<(), Missed> {
-        let careful = Missed::Careful(None);
-        let (table, _) = self.plain_table().ok_or(careful)?;
-        if table.header.primaries < 2 || own.is_empty() {
-            return Err(careful);
-        }
-        let mut after = KeyProgress::default();
-        let place = table.place_of_key(method, own, &mut after).ok_or(careful)?;
-        let is_fit = |entry: &Entry, _: &Peer| entry.parameters().is_in_service();
-        // There are several.
-        table.hold_at(place, || false, is_fit, take).map_err(|_| careful)?;
-        *progress = after;
-        Ok(())
+        let (table, _) = self.plain_table().ok_or(Missed::Careful(None))?;
+        table.take_own_at_once(method, own, progress, take)
+    }
+
+    /// As [`Worker::pick_own_at_once`], among the peers of a group.
+    ///
+    /// # Errors
+    ///
+    /// If the pick with care must find a peer.
+    #[inline(always)]
+    pub fn pick_own_in_group_at_once(
+        &mut self,
+        (method, group): (Method, GroupName<'_>),
+        own: &[u8],
+        progress: &mut KeyProgress,
+        take: impl Take,
+    ) -> Result<(), Missed> {
+        let (table, _) = self.plain_group(group).ok_or(Missed::Careful(None))?;
+        table.take_own_at_once(method, own, progress, take)
     }
 
     /// As [`Worker::pick_at_once`], by `random two` or `peak_ewma`.
@@ -149,20 +143,37 @@ impl Worker {
         now: Now,
         take: impl Take,
     ) -> Result<(), Missed> {
-        let careful = Missed::Careful(None);
-        let (table, _) = self.plain_table().ok_or(careful)?;
-        if table.header.primary.in_service < 2 {
-            return Err(careful);
+        let (table, _) = self.plain_table().ok_or(Missed::Careful(None))?;
+        table.take_of_two_at_once(method, now, take)
+    }
+
+    /// As [`Worker::pick_of_two_at_once`], among the peers of a group.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline(always)]
+    pub fn pick_of_two_in_group_at_once(
+        &mut self,
+        (method, group): (Method, GroupName<'_>),
+        now: Now,
+        take: impl Take,
+    ) -> Result<(), Missed> {
+        let (table, _) = self.plain_group(group).ok_or(Missed::Careful(None))?;
+        table.take_of_two_at_once(method, now, take)
+    }
+
+    /// As [`plain_table`](Self::plain_table), of a group that has nothing of its own.
+    #[inline(never)]
+    fn plain_group(&mut self, name: GroupName<'_>) -> Option<(Table<'_>, NonZeroU64)> {
+        if self.exhausted.is_some() {
+            return None;
         }
-        let before = table.worker.random.get();
-        let held = table
-            .place_of_two(method, now)
-            .is_some_and(|place| table.hold_at(place, || false, |_, _| true, take).is_ok());
-        if !held {
-            table.worker.random.set(before);
-            return Err(careful);
-        }
-        Ok(())
+        let table = self.table()?.into_group(name)?;
+        table.note_group();
+        let cycle = NonZeroU64::new(table.header.primary.cycle)?;
+        let is_plain = table.header.traits & PLAIN != 0 && table.header.own.is_none();
+        is_plain.then_some((table, cycle))
     }
 
     /// The current table and the cycle of its plan, if nothing special holds for all of it.
@@ -244,93 +255,6 @@ impl Worker {
             None => None,
         }
     }
-}
-
-impl Table<'_> {
-    /// As [`Table::index_at`], for a plan that is not computed; `None` if the table is not what it
-    /// should be.
-    #[inline(always)]
-    fn index_without_stride(
-        &self,
-        plan: &PlanHeader,
-        cycle: NonZeroU64,
-        position: u64,
-    ) -> Option<usize> {
-        let position = (position % cycle) as usize;
-        if plan.length == 0 {
-            return Some(position);
-        }
-        self.plan_sequence(plan).get(position).map(|&index| index as usize)
-    }
-
-    /// As [`Table::pick_of_two`], if nothing special holds for the two; without taking the peer.
-    #[inline(never)]
-    fn place_of_two(&self, method: Method, now: Now) -> Option<Offset> {
-        let is_better = match method {
-            Method::RandomTwo => Self::has_fewer_connections,
-            Method::PeakEwma => Self::answers_sooner,
-            _ => return None,
-        };
-        let plan = &self.header.primary;
-        let draw = || {
-            let place = *self.places.get(self.index_at(plan, self.draw_position(plan)))?;
-            let entry = self.entry(place);
-            let peer = self.peer(entry);
-            is_unremarkable(peer).then_some((place, (entry, peer)))
-        };
-        let (first, known) = draw()?;
-        for _ in 0..KEYED_TRIES {
-            let (second, other) = draw()?;
-            if other.1.id != known.1.id {
-                return Some(if is_better(other, known, now) { second } else { first });
-            }
-        }
-        Some(first)
-    }
-
-    /// Gives the request the peer of the entry at this place and counts it there, if nothing
-    /// special holds for the peer and it `is_fit`.
-    #[inline(always)]
-    fn hold_at(
-        &self,
-        place: Offset,
-        is_single: impl FnOnce() -> bool,
-        is_fit: impl FnOnce(&Entry, &Peer) -> bool,
-        take: impl Take,
-    ) -> Result<(), NotHeld> {
-        let entry = self.entry(place);
-        let at = entry.peer;
-        let peer = self.peer(entry);
-        if !is_unremarkable(peer) || !is_fit(entry, peer) {
-            return Err(NotHeld::Special);
-        }
-        // SAFETY: the table is pinned, and no peer that it lists is freed.
-        let address = unsafe { self.zone.request_address(at) };
-        // It counts before anybody else can look: nothing comes in between.
-        let held = || {
-            let traits = Traits::SINGLE.only_if(is_single());
-            PickedPeer { peer: at, traits, ..PickedPeer::new(entry, peer) }
-        };
-        if !take.take(held, &address) {
-            return Err(NotHeld::NotTaken);
-        }
-        self.count(at);
-        peer.requests.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-/// Whether no failure has left the peer less than its weight.
-#[inline]
-fn has_all_its_weight(peer: &Peer) -> bool {
-    Deficit(peer.deficit.load(Ordering::Relaxed)) == Deficit::NONE
-}
-
-/// Whether the peer has neither failed nor fails its checks.
-#[inline]
-fn is_unremarkable(peer: &Peer) -> bool {
-    let is_healthy = matches!(Health::load(&peer.health), Health::Unchecked | Health::Passing);
-    is_healthy && peer.fails.load(Ordering::Acquire) == 0
 }
 
 #[cfg(test)]

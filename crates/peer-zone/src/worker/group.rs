@@ -64,7 +64,7 @@ impl<'w> Table<'w> {
 
     /// The group of this name, of a directory; `None` if there is none.
     #[inline]
-    fn into_group(mut self, name: GroupName<'_>) -> Option<Self> {
+    pub(super) fn into_group(mut self, name: GroupName<'_>) -> Option<Self> {
         let table = self.zone.find_group(self.place, self.header, name)?;
         self.enter(table);
         Some(self)
@@ -119,6 +119,14 @@ impl<'w> Table<'w> {
         if self.in_service() > 0 { GroupStatus::Ok } else { GroupStatus::Empty }
     }
 
+    /// A request chooses among the peers of this table, which is that of a group.
+    #[inline]
+    pub(super) fn note_group(&self) {
+        self.worker.last_group.set(self.picked_group());
+        self.worker.last_tries.set(self.in_service());
+    }
+
+    #[inline]
     fn picked_group(&self) -> PickedGroup {
         PickedGroup { hash: self.header.name_hash, positions: self.header.positions }
     }
@@ -135,6 +143,11 @@ impl<'w> Table<'w> {
         peer_balance::in_range(shares, below(number, total))
     }
 
+    /// Whether the peer that a cookie names is looked for in each group of a directory.
+    pub(super) fn looks_for_session(&self, context: &PickContext<'_>) -> bool {
+        context.sticky.is_some() && self.groups() <= FEW
+    }
+
     /// A peer of any group of a directory, from the drawn one on; and of which group it is.
     pub(super) fn pick_any<F: Fn(u64) -> bool>(
         &mut self,
@@ -147,9 +160,10 @@ impl<'w> Table<'w> {
         let tables = self.zone.group_tables(place, header);
         let drawn: [usize; DRAWS] =
             array::from_fn(|draw| self.drawn_group(next_number(number, draw as u64)));
-        let sessions = if context.sticky.is_some() && tables.len() <= FEW { tables } else { &[] };
+        let sessions = if self.looks_for_session(context) { tables } else { &[] };
         for &table in sessions {
             self.enter(table);
+            let (context, request) = &self.context_of_any(context, request);
             let named = context.sticky.and_then(|id| self.sticky_place(id));
             let named = named.map(|place| self.entry(place));
             if let Some(held) = named.and_then(|it| self.pick_named(it, context.grace, request)) {
@@ -160,6 +174,7 @@ impl<'w> Table<'w> {
         // cannot serve goes to all others.
         for &table in drawn.iter().filter_map(|&at| tables.get(at)) {
             self.enter(table);
+            let (context, request) = &self.context_of_any(context, request);
             if let Some(held) = self.pick_named_or_primary(context, progress, request) {
                 return Some((held, self.picked_group()));
             }
@@ -168,6 +183,7 @@ impl<'w> Table<'w> {
         for is_backup in [false, true] {
             for &table in from.iter().chain(before) {
                 self.enter(table);
+                let (context, request) = &self.context_of_any(context, request);
                 let held = if is_backup {
                     self.pick_backup(context, request)
                 } else {
@@ -190,9 +206,8 @@ impl Worker {
         match among {
             Among::Everyone | Among::Any(_) => Some(table),
             Among::Group(name) => {
-                let last = &table.worker.last_group;
                 let table = table.into_group(name)?;
-                last.set(table.picked_group());
+                table.note_group();
                 Some(table)
             }
         }
@@ -203,10 +218,19 @@ impl Worker {
         self.last_group.get()
     }
 
-    /// Whether the group of this name can serve.
-    pub fn group_status(&mut self, name: GroupName<'_>) -> GroupStatus {
-        let table = self.table().and_then(|table| table.into_group(name));
-        table.map_or(GroupStatus::Unknown, |table| table.status())
+    /// How many peers that group has in service, if the pick was among those of one group.
+    #[inline]
+    pub fn last_tries(&self) -> u32 {
+        self.last_tries.get()
+    }
+
+    /// Whether the group of this name can serve, and how many peers it has in service.
+    #[inline]
+    pub fn group_status(&mut self, name: GroupName<'_>) -> (GroupStatus, u32) {
+        match self.table().and_then(|table| table.into_group(name)) {
+            Some(table) => (table.status(), table.in_service()),
+            None => (GroupStatus::Unknown, 0),
+        }
     }
 
     /// Whether the peer of this sticky id, which is in the group of this name, can serve those

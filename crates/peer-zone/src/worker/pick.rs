@@ -28,15 +28,18 @@ pub enum Pick {
 /// What a pick goes by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PickContext<'k> {
-    /// The balancing method.
+    /// The balancing method, but for groups that have one of their own.
     pub method: Method,
     /// By what to choose: the key of `hash`, the address of `ip_hash` as [`peer_balance::ip_hash`]
-    /// takes it. Without one they choose as round robin does.
+    /// takes it. Without one they choose as round robin does. It is what the method of the group
+    /// goes by, if the request asks for one ([`Worker::traits_among`]); for [`Among::Any`] what
+    /// `method` goes by, and groups that go by something else have none.
     pub key: &'k [u8],
-    /// The id of the peer that the request's cookie names; `None` without a cookie.
+    /// The id of the peer that the request's cookie names; `None` without a cookie. Groups in which
+    /// cookies lead nowhere do not look at it.
     pub sticky: Option<u64>,
     /// For how long (ms) after a peer has begun to say `drain` a cookie still leads there; `None`:
-    /// for ever.
+    /// for ever. Groups with a closing of their own go by that.
     pub grace: Option<u64>,
     /// The peer that the cookie names comes behind those without `backup` where it has `backup`
     /// itself: as with nginx's own `sticky`, whose sessions leave a backup as soon as there is
@@ -44,6 +47,9 @@ pub struct PickContext<'k> {
     pub leaves_backups: bool,
     /// Among which peers to choose.
     pub among: Among<'k>,
+    /// Whether the request can go elsewhere if none of these takes it: the only one of a group is
+    /// not the only choice then.
+    pub has_others: bool,
 }
 
 impl Worker {
@@ -61,8 +67,12 @@ impl Worker {
         has_tried: bool,
     ) -> Pick {
         let mut first = None;
-        let is_among_all = matches!(context.among, Among::Everyone);
-        if is_among_all && !has_tried && context.sticky.is_none() && context.method.looks_at_few() {
+        let (group, is_any) = match context.among {
+            Among::Everyone => (None, false),
+            Among::Group(name) => (Some(name), false),
+            Among::Any(_) => (None, true),
+        };
+        if !is_any && !has_tried && context.sticky.is_none() && context.method.looks_at_few() {
             let mut held = None;
             let take = |peer, _: &RequestAddress<'_>| {
                 held = Some(peer);
@@ -70,14 +80,22 @@ impl Worker {
             };
             let method = context.method;
             let missed = match method {
-                Method::RoundRobin | Method::LeastConn | Method::Random => {
-                    self.pick_at_once::<true>(method, None, take)
-                }
-                Method::RandomTwo | Method::PeakEwma | Method::LeastTime(_) => {
-                    self.pick_of_two_at_once(method, now, take)
-                }
+                Method::RoundRobin | Method::LeastConn | Method::Random => match group {
+                    Some(name) => self.pick_in_group_at_once::<true>(method, name, None, take),
+                    None => self.pick_at_once::<true>(method, None, take),
+                },
+                Method::RandomTwo | Method::PeakEwma | Method::LeastTime(_) => match group {
+                    Some(name) => self.pick_of_two_in_group_at_once((method, name), now, take),
+                    None => self.pick_of_two_at_once(method, now, take),
+                },
                 Method::Hash | Method::HashConsistent | Method::IpHash => {
-                    self.pick_own_at_once(method, context.key, progress, take)
+                    let key = context.key;
+                    match group {
+                        Some(name) => {
+                            self.pick_own_in_group_at_once((method, name), key, progress, take)
+                        }
+                        None => self.pick_own_at_once(method, key, progress, take),
+                    }
                 }
             };
             if let Some(held) = held {
@@ -108,8 +126,15 @@ impl Worker {
         let is_by_chance = has_tried && self.is_by_chance(&tried);
         let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(mut table) = self.table_among(context.among) else { return Pick::Busy };
+        let own;
+        let context = if table.header.own.is_none() {
+            context
+        } else {
+            own = table.own_context(context);
+            &own
+        };
         let least_time = context.method.least_time();
-        let has_others = table.groups() > 1;
+        let has_others = context.has_others || table.groups() > 1;
         let tried = &tried;
         let request = PickRequest { now, tried, is_by_chance, has_ramps, least_time, has_others };
         let state = Exhausted {
@@ -120,7 +145,7 @@ impl Worker {
         };
         let is_exhausted = exhausted == Some(state);
         let held = match context.among {
-            Among::Any(_) if is_exhausted => None,
+            Among::Any(_) if is_exhausted && !table.looks_for_session(context) => None,
             Among::Any(number) => {
                 let picked = table.pick_any(context, progress, &request, number);
                 picked.map(|(held, group)| {
@@ -235,9 +260,15 @@ impl Table<'_> {
         grace: Option<u64>,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let is_over = |grace| self.peer(entry).has_drained_for(grace, request.now.milliseconds);
-        if entry.parameters().drain && grace.is_some_and(is_over) {
-            return None;
+        if entry.parameters().drain {
+            let peer = self.peer(entry);
+            let grace = match self.zone().closing_of(peer) {
+                None => grace,
+                Some(own) => own.filter(|own| own.on.drain).map(|own| own.after),
+            };
+            if grace.is_some_and(|grace| peer.has_drained_for(grace, request.now.milliseconds)) {
+                return None;
+            }
         }
         let held = self.claim_for_session(entry, request)?;
         Some(PickedPeer { traits: held.traits.with(Traits::NAMED), ..held })

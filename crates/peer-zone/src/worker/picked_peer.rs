@@ -7,7 +7,7 @@ use peer_balance::{MAX_WEIGHT, Ticket};
 use super::{Worker, among::PickedGroup};
 use crate::{
     connections::{CONNECTION, Connections, UPGRADE},
-    layout::{Entry, Health, Peer},
+    layout::{Entry, Health, OwnTraits, Peer},
     memory::Offset,
     zone::{peers::RequestAddress, view::PeerView},
 };
@@ -56,6 +56,22 @@ impl Traits {
     /// Those with which more than the counts changes in the end.
     const SPECIAL: Self = Self::of_bits(1 << 3 | 1 << 4 | 1 << 6);
 
+    /// What is kept of the group lies in the bits from this one on; see
+    /// [`OwnTraits::kept`](crate::layout::OwnTraits::kept).
+    const GROUP: u32 = 9;
+
+    /// Those of a group of which this is kept.
+    #[inline]
+    pub(super) fn with_group(self, kept: u16) -> Self {
+        Self(self.0 | kept << Self::GROUP)
+    }
+
+    /// What is kept of the group.
+    #[inline]
+    pub(super) fn of_group(self) -> u16 {
+        self.0.get() >> Self::GROUP
+    }
+
     const fn of_bits(bits: u16) -> Self {
         Self(NonZeroU16::MIN.saturating_add(bits))
     }
@@ -85,6 +101,7 @@ impl Traits {
 }
 
 const _: () = assert!(size_of::<Option<PickedPeer>>() == 40 && MAX_WEIGHT <= u16::MAX as u32);
+const _: () = assert!(Traits::GROUP + OwnTraits::KEPT_BITS <= u16::BITS);
 
 impl PickedPeer {
     /// The peer of an entry, which counts the request already; without any trait.
@@ -225,12 +242,19 @@ impl Worker {
         !has_failed && self.is_listed(peer)
     }
 
+    /// Whether the peer that a request holds is there for others as well, but for its failures: not
+    /// if it drains, and the request has come back to it.
+    pub fn gets_new_requests(&self, held: &PickedPeer) -> bool {
+        // SAFETY: as in `peer`.
+        self.is_listed(unsafe { self.zone.peer(held.peer) })
+    }
+
     /// Whether a peer is in service, but for its failures.
     #[inline]
     pub(super) fn is_listed(&self, peer: &Peer) -> bool {
         let is_healthy = match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => true,
-            Health::Failing => peer.is_used_failing.load(Ordering::Relaxed) != 0,
+            Health::Failing => peer.is_used_failing(),
             Health::Pending => false,
         };
         is_healthy && peer.in_service.load(Ordering::Relaxed) != 0

@@ -25,8 +25,10 @@ impl Worker {
     /// Ends a request's hold on its peer. Returns whether the failures have just reached
     /// `max_fails`.
     ///
-    /// `times` is what the peer took to answer, where it did and the method goes by it. The rules
-    /// are those of `ngx_http_upstream_free_round_robin_peer`.
+    /// `times` is what the peer took to answer, where it did and the method goes by it: the group's
+    /// own ([`PickedPeer::own_method`]) or the upstream's. Times that the group's own method does
+    /// not go by are passed over. The rules are those of
+    /// `ngx_http_upstream_free_round_robin_peer`.
     #[inline]
     pub fn release(
         &mut self,
@@ -78,7 +80,7 @@ impl Worker {
         // SAFETY: the count that keeps the peer is given back below, last.
         let peer = unsafe { self.zone.peer(held.peer) };
         end_in_flight(peer, &mut held);
-        if let Some(times) = times {
+        if let Some(times) = times.filter(|times| times.are_for(&held)) {
             times.note(peer, &held, now);
         }
         let mut disabled = false;

@@ -4,6 +4,7 @@ use peer_balance::Share;
 
 use super::{Now, table::Table};
 use crate::{
+    closing::Closing,
     connections::Connections,
     drain_policy::DrainReasons,
     layout::{Columns, Health, Parameters, Peer},
@@ -60,6 +61,12 @@ impl PeerRow<'_> {
     /// `None` where it is not.
     pub fn draining_since(&self, reasons: DrainReasons, now: u64) -> Option<u64> {
         self.zone.draining_since(self.words, reasons, now)
+    }
+
+    /// How connections to it are closed; the outer `None`: as the upstream says, the inner one:
+    /// none is.
+    pub fn closing(&self) -> Option<Option<Closing>> {
+        self.zone.closing_of(self.words)
     }
 
     /// What `slow_start` leaves of its weight at `now` (ms): 1 where that is all of it.

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use peer_balance::{InFlight, LeastTime, PeakEwma, ResponseTime, Ticket, TimeAverages};
+use peer_balance::{InFlight, LeastTime, Method, PeakEwma, ResponseTime, Ticket, TimeAverages};
 
 use super::{
     Now, Worker,
@@ -25,6 +25,17 @@ pub enum Times {
 }
 
 impl Times {
+    /// Whether they are those that the method goes by by which the peer was picked; if that is the
+    /// upstream's, the caller knows.
+    pub(super) fn are_for(self, held: &PickedPeer) -> bool {
+        match (held.own_method(), self) {
+            (None, _)
+            | (Some(Method::PeakEwma), Self::Peak(_))
+            | (Some(Method::LeastTime(_)), Self::Average { .. }) => true,
+            (Some(_), Self::Peak(_) | Self::Average { .. }) => false,
+        }
+    }
+
     /// Takes the times into account.
     pub(super) fn note(self, peer: &Peer, held: &PickedPeer, now: Now) {
         let word = &peer.response_time;
@@ -84,11 +95,17 @@ pub(super) fn end_in_flight(peer: &Peer, held: &mut PickedPeer) {
 }
 
 impl Worker {
-    /// With `least_time`: the header of the response has come, after so many milliseconds.
+    /// With `least_time`, the group's own or the upstream's: the header of the response has come,
+    /// after so many milliseconds. Nothing if the group has a method that goes by something else.
     ///
     /// That is all that `least_time header` waits for, and all that is to come on a connection that
     /// is upgraded.
     pub fn note_header(&self, held: &mut PickedPeer, milliseconds: u32, least_time: LeastTime) {
+        let least_time = match held.own_method() {
+            None => least_time,
+            Some(Method::LeastTime(own)) => own,
+            Some(_) => return,
+        };
         if held.traits.has(Traits::HEADER) {
             return;
         }

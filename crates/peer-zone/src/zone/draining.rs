@@ -17,8 +17,7 @@ impl Zone {
         now: u64,
     ) -> Option<u64> {
         let fails = || {
-            let is_left = Health::load(&peer.health) == Health::Failing
-                && peer.is_used_failing.load(Ordering::Relaxed) == 0;
+            let is_left = Health::load(&peer.health) == Health::Failing && !peer.is_used_failing();
             is_left.then(|| peer.failing.moment(now)).flatten()
         };
         [

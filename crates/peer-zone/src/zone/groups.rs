@@ -46,6 +46,14 @@ impl Zone {
         unsafe { self.memory.slice(start, name.length as usize) }
     }
 
+    /// The text of the key that a group has of its own, as its table has it; empty without one.
+    pub(crate) fn group_hash_key<'a>(&self, table: Offset) -> &'a [u8] {
+        let key = self.group_header(table).hash_key;
+        let start = table.bytes() + key.offset as usize;
+        // SAFETY: as in `group_header`; the publisher wrote as many bytes there.
+        unsafe { self.memory.slice(start, key.length as usize) }
+    }
+
     /// The table of the group of this name in a directory. No group has an empty name that can be
     /// asked for.
     #[inline]

@@ -192,7 +192,7 @@ impl Zone {
         let [one, other] = [one, other].map(|at| unsafe {
             let place = self.entry(at).peer;
             let [socket_address, _, key, _] = self.peer_strings(place);
-            (self.peer(place).is_static == 0, key, socket_address)
+            (self.peer(place).has_key(), key, socket_address)
         });
         (one.0 || other.0).then(|| one < other)
     }
@@ -235,7 +235,7 @@ impl Zone {
         let text = |bytes: &[u8]| Arc::<str>::from(String::from_utf8_lossy(bytes));
         let name_text = text(name);
         PeerSpec {
-            key: (peer.is_static == 0).then(|| text(key)),
+            key: peer.has_key().then(|| text(key)),
             socket_address: socket_address.into(),
             server: if server == name { Arc::clone(&name_text) } else { text(server) },
             name: name_text,

@@ -56,7 +56,7 @@ impl Zone {
             id: peer.id,
             socket_address,
             name,
-            key: (peer.is_static == 0).then_some(key),
+            key: peer.has_key().then_some(key),
             fails: peer.fails.load(Ordering::Relaxed),
             checked: peer.checked.load(Ordering::Relaxed),
             requests: peer.requests.load(Ordering::Relaxed),

@@ -32,7 +32,7 @@ const CAPACITY: Capacity = Capacity { workers: 3, processes: (OCCUPIED + WORKERS
 pub const HELD: usize = 8;
 /// In [`WorkerControl::held`]: no id reaches as far up.
 pub const UPGRADED: u64 = 1 << 63;
-const ZONE: usize = 1 << 20;
+pub const ZONE: usize = 1 << 20;
 /// Control and lease lie before the zone, which is aligned to a page.
 const BEFORE: usize = 4096;
 /// Longer than any step takes on a busy machine.

@@ -6,13 +6,14 @@ use std::{
 };
 
 use peer_zone::{
-    Among, CheckPolicy, GroupName, KeyPeers, KeyProgress, LeastTime, Method, Now, PeerSpec, Pick,
-    PickContext, PickedPeer, Publisher, RequestOutcome, ResponseTime, TableOptions, Times,
+    Among, CheckPolicy, Closing, DrainReasons, GroupName, GroupOptions, KeyPeers, KeyProgress,
+    LeastTime, Method, Now, PeerSpec, Pick, PickContext, PickedPeer, Publisher, RequestOutcome,
+    ResponseTime, TableOptions, Times, protocol::Publishing,
 };
 
 use crate::{
     killed::memory::{
-        GROUPS, HELD, ROLE_SEED, Shared, UPGRADED, is_alive, is_grouped, is_whole, list,
+        GROUPS, HELD, ROLE_SEED, Shared, UPGRADED, ZONE, is_alive, is_grouped, is_whole, list,
         own_process, start_of,
     },
     random::Random,
@@ -31,6 +32,46 @@ pub fn run(role: &str) {
         Ok(index) => work(&shared, index, random),
         Err(_) => publish(&shared, random),
     }
+}
+
+/// How connections to peers of a group are closed: the one time tells the other.
+fn closing(random: &mut Random) -> Option<Closing> {
+    let after = 1 + random.below(60);
+    let on = DrainReasons {
+        removed: true,
+        drain: after.is_multiple_of(2),
+        check: after.is_multiple_of(3),
+    };
+    (after < 60).then_some(Closing { after, spread: after << 20, on })
+}
+
+/// Whether it is one of [`closing`].
+fn is_closing(closing: Closing) -> bool {
+    let Closing { after, spread, on: DrainReasons { removed, drain, check } } = closing;
+    spread == after << 20
+        && removed
+        && drain == after.is_multiple_of(2)
+        && check == after.is_multiple_of(3)
+}
+
+/// What a group has of its own, if anything.
+fn group_options(random: &mut Random) -> GroupOptions {
+    let (has_method, has_key) = (random.one_in(2), random.one_in(3));
+    GroupOptions {
+        method: has_method.then(|| method(random)),
+        hash_key: has_key.then(|| "$k".repeat(1 + random.below(10) as usize).into()),
+        is_sticky: random.one_in(3).then_some(false),
+        checking: random
+            .one_in(3)
+            .then(|| random.one_in(2).then_some(CheckPolicy { mandatory: false, panic: true })),
+        closing: random.one_in(2).then(|| closing(random)),
+    }
+}
+
+fn set_group_options(publisher: &mut Publisher, random: &mut Random, publishing: &Publishing) {
+    let group = GROUPS[random.below(GROUPS.len() as u64) as usize];
+    // Of peers that are gone there may be as many as a zone can have.
+    let _ = publisher.set_group_options(group, group_options(random), 0, publishing);
 }
 
 /// Any method; most need something of the tables that others do not.
@@ -66,6 +107,7 @@ fn publish(shared: &Shared, mut random: Random) {
         is_grouped: is_grouped(),
     };
     publisher.set_options(options, 0, &publishing);
+    GROUPS.iter().for_each(|_| set_group_options(&mut publisher, &mut random, &publishing));
     control.lease.end(mine, publishing);
     for _ in 0..STEPS {
         let Some(publishing) = control.lease.begin(mine) else { return };
@@ -73,8 +115,15 @@ fn publish(shared: &Shared, mut random: Random) {
             0 => {
                 publisher.publish_report(&vec![1; random.below(2_000) as usize], &publishing);
             }
+            1 if random.one_in(3) => set_group_options(&mut publisher, &mut random, &publishing),
             1 => publisher.reclaim_memory(own_process(), is_alive, &publishing),
             _ => {
+                // A worker that waits for a processor keeps what it has pinned, and all that has
+                // come since: there is to be room for the next list whatever it keeps.
+                while shared.zone.statistics().used > ZONE / 2 {
+                    publisher.reclaim_memory(own_process(), is_alive, &publishing);
+                    std::thread::yield_now();
+                }
                 let serial = random.next();
                 let list = list(serial, is_grouped());
                 control.asked.store(serial, Ordering::SeqCst);
@@ -148,8 +197,12 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
                 among,
                 ..PickContext::default()
             };
+            let is_key = |key: &[u8]| key.chunks(2).all(|part| part == b"$k");
+            assert!(worker.with_hash_key(among, |key| key.is_none_or(is_key)));
             let picked = worker.pick(&context, &mut KeyProgress::default(), now, |_| false, false);
             if let Pick::Peer(got) = picked {
+                let closing = worker.closing(&got).flatten();
+                assert!(closing.is_none_or(is_closing), "{closing:?}");
                 held.push((got, false));
                 said.picks.fetch_add(1, Ordering::SeqCst);
             }
@@ -162,6 +215,8 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             *is_upgraded = true;
         } else if !held.is_empty() {
             let (ended, _) = held.swap_remove(random.below(held.len() as u64) as usize);
+            let closing = worker.closing(&ended).flatten();
+            assert!(closing.is_none_or(is_closing), "{closing:?}");
             let peer = worker.peer(&ended);
             assert!(peer.id == ended.id() && is_whole(peer.key, peer.socket_address, peer.name));
             let outcome =

@@ -6,3 +6,4 @@ mod columns;
 mod lease;
 mod pins;
 mod withdrawals;
+mod word_index;

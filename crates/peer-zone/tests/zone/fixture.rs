@@ -79,6 +79,12 @@ impl Fixture {
         self.zone.join(process_of(process), |_| true).expect("a free entry")
     }
 
+    /// All of the memory, as it is just now, while nobody else uses it.
+    pub fn bytes(&self) -> Vec<u8> {
+        // SAFETY: it was allocated so, with zeroes, and stays until `drop`.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.layout.size()) }.to_vec()
+    }
+
     pub fn used(&self) -> usize {
         self.zone.statistics().used
     }

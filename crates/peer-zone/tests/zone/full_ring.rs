@@ -1,6 +1,9 @@
 //! A zone without room for all peers of a ring: what is there goes on, with the base that it has.
 
-use peer_zone::{Method, PeerSpec, Publisher, ZoneFull, protocol::Publishing};
+use std::sync::Arc;
+
+use peer_balance::MAX_WEIGHT;
+use peer_zone::{KeyPeers, Method, PeerSpec, Publisher, ZoneFull, protocol::Publishing};
 
 use crate::fixture::{Fixture, collect, peer, publish, with};
 
@@ -70,4 +73,29 @@ fn changes_are_taken_and_the_ring_stays_in_use() {
         }
         assert!(publisher.count() >= before.len(), "nobody had to go");
     }
+}
+
+/// To find the points of such weights would take a minute and some gigabytes.
+#[test]
+fn points_that_no_table_can_have_are_not_looked_for() {
+    const HEAVY: usize = 60;
+    let fixture = Fixture::new(1 << 18);
+    let mut publisher = fixture.publisher_of(Method::HashConsistent);
+    let light: Vec<PeerSpec> =
+        (0..HEAVY).map(|index| peer(&format!("node-{index:04}"), &format!("{index}"))).collect();
+    let heavy: Vec<PeerSpec> = light
+        .iter()
+        .map(|spec| with(spec.clone(), |parameters| parameters.weight = MAX_WEIGHT))
+        .collect();
+    let full = publish_noted(&fixture, &mut publisher, &heavy).expect("no room for all");
+    assert!(full.lacks_method || full.left_out > 0, "{full:?}");
+    assert_eq!(publish_noted(&fixture, &mut publisher, &light), None);
+    collect(&mut publisher);
+    // Key by key, as etcd tells of changes.
+    let keys = heavy.iter().map(|spec| KeyPeers {
+        key: Arc::clone(spec.key.as_ref().expect("a key")),
+        peers: vec![Arc::new(spec.clone())],
+    });
+    assert!(publisher.publish_keys(keys.collect(), 0, &Publishing::unshared()).is_none());
+    assert_eq!(publish_noted(&fixture, &mut publisher, &light), None);
 }

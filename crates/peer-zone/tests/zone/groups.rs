@@ -1,7 +1,10 @@
 //! Peers in groups: each is as a zone of its own, whatever comes and goes around it.
 
+mod checks;
+mod closings;
 mod full;
 mod moves;
+mod options;
 mod stress;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -115,7 +118,7 @@ fn a_group_is_unknown_empty_or_can_serve() {
     let mut publisher = grouped(&fixture, Method::RoundRobin);
     publish(&mut publisher, &[]).expect("room");
     let mut worker = fixture.worker();
-    let mut status = |name: &str| worker.group_status(GroupName::new(name.as_bytes()));
+    let mut status = |name: &str| worker.group_status(GroupName::new(name.as_bytes())).0;
     assert_eq!(status("web"), GroupStatus::Unknown);
     let down = with(member("web", "1", "w"), |it| it.down = true);
     publish(&mut publisher, &[down, server("line")]).expect("room");

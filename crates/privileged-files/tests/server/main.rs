@@ -323,6 +323,24 @@ async fn an_answer_that_is_cut_off_is_none() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_while_it_is_asked_again_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret").expect("written");
+    // A server whose connection is closed before its socket is: it has been asked again by then.
+    let (own, others) = channel().expect("a channel");
+    let client = Client::over(Arc::new(others), table(folder.path()));
+    let server = std::thread::spawn(move || {
+        drop(receive_connections(&own));
+        let again = receive_connections(&own);
+        drop(again);
+    });
+    assert_eq!(client.read(&secret).await.expect("read"), b"s3cret");
+    server.join().expect("ended");
+    assert!(has_lost_server(&client).await);
+}
+
+#[tokio::test]
 async fn killed_at_any_moment_it_leaves_the_old_content_or_the_new() {
     const ROUNDS: usize = 200;
     let folder = tempfile::tempdir().expect("a folder");

@@ -2,8 +2,8 @@
 
 use super::indented::{Inline, Value, Written, inline, items};
 use crate::{
-    Change, Checks, Counts, Endpoint, Groups, Histogram, Holding, PeerFigures, Rejection, State,
-    StateFile, Unresolved, UpstreamFigures, Zone,
+    Change, Checks, Counts, Endpoint, GroupSettings, Groups, Histogram, Holding, PeerFigures,
+    Rejection, State, StateFile, Unresolved, UpstreamFigures, Zone,
 };
 
 /// An object in a line, as a value.
@@ -58,7 +58,21 @@ pub(super) fn groups(groups: &Groups) -> impl Value {
     object(|line| {
         line.field("count", groups.count)
             .field("unknown_total", groups.unknown_total)
-            .field("empty_total", groups.empty_total);
+            .field("empty_total", groups.empty_total)
+            .field("settings", groups.settings.as_ref().map(settings));
+    })
+}
+
+fn settings(settings: &GroupSettings) -> impl Value {
+    object(|line| {
+        line.field("prefix", settings.prefix.as_str())
+            .field("count", settings.count)
+            .field("revision", settings.revision)
+            .field("rejected_total", settings.rejected_total)
+            .field("rejected", settings.rejected.as_deref())
+            .field("held", settings.held)
+            .field("bytes_used", settings.bytes_used)
+            .field("bytes_total", settings.bytes_total);
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::state_file::StateFile;
+
 /// What a variable follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LiveKind {
@@ -49,4 +51,6 @@ pub struct Live {
     /// The seconds for which the value outlives a wiped etcd at most; `None` if it does not have
     /// to.
     pub held: Option<f64>,
+    /// The state file; `None` without `state=`, which only `etcd_map` can have.
+    pub state: Option<StateFile>,
 }

@@ -117,7 +117,7 @@ pub fn upstream(name: &str, text: &str) -> Upstream {
         }],
         trouble: Some(own()),
         holding: Some(Holding { reason: HoldingReason::OlderState, seconds_left: 1.5, peers: 3 }),
-        state: Some(StateFile { file: own(), trouble: Some(own()), revision: Some(4) }),
+        state: Some(state_file(text)),
         statistics: Some(UpstreamFigures::default()),
         changes_total: 1,
         changes: vec![Change {
@@ -129,6 +129,10 @@ pub fn upstream(name: &str, text: &str) -> Upstream {
         }],
         ..Upstream::default()
     }
+}
+
+fn state_file(text: &str) -> StateFile {
+    StateFile { file: text.to_owned(), trouble: Some(text.to_owned()), revision: Some(4) }
 }
 
 pub fn live(kind: LiveKind, name: &str, text: &str) -> Live {
@@ -147,6 +151,7 @@ pub fn live(kind: LiveKind, name: &str, text: &str) -> Live {
         rejected_total: 2,
         rejected: Some(text.to_owned()),
         held: None,
+        state: (kind == LiveKind::Map).then(|| state_file(text)),
     }
 }
 

@@ -127,9 +127,13 @@ function zoneFacts(upstream) {
     ["Checks not made", count(upstream.checks_not_made)],
   ];
   if (upstream.groups !== null) {
-    const { count: groups, unknown_total: unknown, empty_total: empty } = upstream.groups;
+    const { count: groups, unknown_total: unknown, empty_total: empty, settings } = upstream.groups;
     rows.push(["Groups", count(groups)]);
     rows.push(["Requests without a group", `${count(unknown)} unknown, ${count(empty)} empty`]);
+    if (settings !== null) {
+      const rejected = settings.rejected === null ? "" : `; ${settings.rejected}`;
+      rows.push(["Groups with settings", `${count(settings.count)}${rejected}`]);
+    }
   }
   if (upstream.unselected > 0) {
     rows.push(["Not selected", `${count(upstream.unselected)} (etcd_select)`]);

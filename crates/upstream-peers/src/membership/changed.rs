@@ -30,6 +30,11 @@ impl Membership {
         ChangedPeers::OfKeys(keys.into_iter().map(peers).collect())
     }
 
+    /// The peers of this key are to be looked at again, though etcd says the same of them.
+    pub fn look_again(&mut self, key: &Arc<str>) {
+        self.changed.add(key);
+    }
+
     /// Takes in what may have become of a key.
     pub(super) fn note_member(&mut self, key: &str) {
         let Some((key, member)) = self.members.get_key_value(key) else { return };
@@ -71,6 +76,7 @@ fn own_peer(key: &Arc<str>, member: &Member, server: Server) -> Peer {
         address,
         server: text,
         parameters: parameters.all,
+        own: parameters.own(),
         route: parameters.route().cloned(),
         labels,
         create_revision: member.create_revision(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::address::{SocketAddress, Target};
 use crate::labels::Labels;
+use crate::own_parameters::OwnParameters;
 use crate::parameters::{Overrides, Parameters};
 use crate::value::Value;
 
@@ -116,6 +117,11 @@ impl Given {
         self.overrides.as_ref()?.route.as_ref()
     }
 
+    /// Which of them the value sets.
+    pub(super) fn own(&self) -> OwnParameters {
+        self.overrides.as_ref().map_or_else(OwnParameters::default, |it| OwnParameters::of(it))
+    }
+
     /// Whether a peer of the one is as a peer of the other.
     fn mean(&self, other: &Self) -> bool {
         self.all == other.all && self.route() == other.route()
@@ -194,6 +200,8 @@ impl Entry {
         self.target == other.target
             && self.text == other.text
             && self.parameters.mean(&other.parameters)
+            // With other defaults they could differ.
+            && self.parameters.own() == other.parameters.own()
             && self.labels() == other.labels()
             && self.priority() == other.priority()
             && self.scheme() == other.scheme()

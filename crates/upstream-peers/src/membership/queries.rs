@@ -82,7 +82,8 @@ impl Membership {
                 |name| self.permitted(resolve(name)),
                 self.is_one_address,
                 |Server { address, text: server, parameters, labels, priority, scheme }| {
-                    let (route, mut parameters) = (parameters.route().cloned(), parameters.all);
+                    let (route, own) = (parameters.route().cloned(), parameters.own());
+                    let mut parameters = parameters.all;
                     let is_standby = priority > first && !parameters.backup;
                     parameters.backup |= is_standby;
                     let (key, etcd_key) = match member.name() {
@@ -95,6 +96,7 @@ impl Membership {
                         address,
                         server,
                         parameters,
+                        own,
                         route,
                         labels,
                         create_revision,

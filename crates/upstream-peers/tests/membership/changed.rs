@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use upstream_peers::{ChangedPeers, Membership, Parameters, Peer, Removed, Source};
+use upstream_peers::{ChangedPeers, Membership, Overrides, Parameters, Peer, Removed, Source};
 
-use crate::fixture::{resolve, seed};
+use crate::fixture::{MADE, resolve, seed};
 
 const KEYS: [&str; 6] = ["a", "b", "b/c", "d/url", "d/weight", "e"];
 
@@ -152,4 +152,33 @@ fn one_key_of_many_is_one_key() {
         let _ = members.put(format!("node-{key:04}").as_bytes(), b"10.0.0.3:80", 1);
     }
     assert_eq!(members.take_changed(), ChangedPeers::All);
+}
+
+/// A group's defaults come between those of its upstream and what a value says, which is told apart
+/// also where it says what the defaults say.
+#[test]
+fn defaults_of_a_group_leave_what_a_value_says() {
+    let defaults = Parameters { max_fails: 1, fail_timeout: 10, ..Parameters::default() };
+    let mut members = Membership::new(defaults);
+    let of_group = Overrides { max_conns: Some(5), max_fails: Some(3), ..Overrides::default() };
+    let limits = |members: &Membership| {
+        let peer = members.peers(resolve).remove(0);
+        let Parameters { max_conns, max_fails, fail_timeout, .. } =
+            peer.own.with_group(&of_group, peer.parameters);
+        (max_conns, max_fails, fail_timeout)
+    };
+    for (value, expected) in [
+        ("10.0.0.1:80", (5, 3, 10)),
+        ("10.0.0.1:80 max_fails=1", (5, 1, 10)),
+        ("10.0.0.1:80 max_fails=1 max_conns=0", (0, 1, 10)),
+        ("10.0.0.1:80 fail_timeout=5s", (5, 3, 5)),
+    ] {
+        let change = members.put(b"a", value.as_bytes(), MADE);
+        assert!(change.changed, "{value}");
+        assert_eq!(limits(&members), expected, "{value}");
+    }
+    members.take_changed();
+    members.look_again(&"a".into());
+    let ChangedPeers::OfKeys(keys) = members.take_changed() else { panic!("all") };
+    assert_eq!(keys.len(), 1);
 }

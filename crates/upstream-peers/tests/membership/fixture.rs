@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use upstream_peers::{
-    Labels, Membership, MembershipChange, Parameters, Peer, SocketAddress, Source,
+    Labels, Membership, MembershipChange, OwnParameters, Parameters, Peer, SocketAddress, Source,
 };
 
 /// The revision at which all keys were made, where a test does not say otherwise.
@@ -43,6 +43,7 @@ pub fn seed(key: &str, address: &str, weight: u32) -> Peer {
         address: ip(address),
         server: address.strip_suffix(":80").unwrap_or(address).into(),
         parameters: Parameters { weight, ..Parameters::default() },
+        own: OwnParameters::ALL,
         route: None,
         labels: Labels::default(),
         create_revision: MADE,

@@ -9,12 +9,13 @@ use proptest::prelude::*;
 
 use super::super::{
     Worker,
+    among::{Among, PickedGroup},
     pick::{Pick, PickContext},
     release::RequestOutcome,
 };
 use super::*;
 use crate::{
-    Capacity, CheckPolicy, PeerSpec, Publisher, TableOptions, Zone, memory,
+    Capacity, CheckPolicy, Health, PeerSpec, Publisher, TableOptions, Zone, memory,
     protocol::{Process, Publishing},
 };
 
@@ -110,17 +111,18 @@ fn spec(index: usize, parameters: Parameters) -> PeerSpec {
 /// A zone with its processes and the requests that hold peers, each with its worker.
 struct Instance {
     is_careful: bool,
+    is_grouped: bool,
     method: Method,
     publisher: Publisher,
     workers: Vec<Worker>,
-    requests: Vec<(usize, PickedPeer)>,
+    requests: Vec<(usize, PickedPeer, PickedGroup)>,
     now: u32,
     /// Last: it is used until here.
     _lines: Vec<Line>,
 }
 
 impl Instance {
-    fn new(method: Method, is_careful: bool) -> Self {
+    fn new(method: Method, is_grouped: bool, is_careful: bool) -> Self {
         let mut lines = vec![Line { _bytes: [0; memory::LINE] }; ZONE / memory::LINE];
         let base = NonNull::from(&mut lines[0]).cast();
         let capacity = Capacity { workers: WORKERS as u32, processes: 48 };
@@ -130,7 +132,7 @@ impl Instance {
         // SAFETY: there is one.
         let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
         let checking = Some(CheckPolicy { mandatory: false, panic: true });
-        let options = TableOptions { method, is_sticky: false, checking, is_grouped: false };
+        let options = TableOptions { method, is_sticky: false, checking, is_grouped };
         publisher.set_options(options, 0, &publishing);
         let workers = (1..=WORKERS as u32).map(|process| {
             let worker = zone.join(Process::new(process, 1), |_| true).expect("an entry");
@@ -139,7 +141,8 @@ impl Instance {
             worker
         });
         let workers = workers.collect();
-        Self { is_careful, method, publisher, workers, requests: vec![], now: 0, _lines: lines }
+        let requests = Vec::new();
+        Self { is_careful, is_grouped, method, publisher, workers, requests, now: 0, _lines: lines }
     }
 
     fn now(&self) -> Now {
@@ -164,6 +167,12 @@ impl Instance {
                     // A ring has points by weight.
                     list.iter_mut().for_each(|peer| peer.parameters.weight %= 1009);
                 }
+                if self.is_grouped {
+                    let other = |index: usize| if index % 4 == 3 { "other" } else { "group" };
+                    for (index, peer) in list.iter_mut().enumerate() {
+                        peer.group = Some(other(index).into());
+                    }
+                }
                 self.publisher.publish(list, now.milliseconds, &publishing).expect("room");
                 String::new()
             }
@@ -180,7 +189,10 @@ impl Instance {
                 String::new()
             }
             Step::Pick(which, key, tried) => {
-                let context = PickContext { method: self.method, key, ..PickContext::default() };
+                let group = Among::Group(GroupName::new(b"group"));
+                let among = if self.is_grouped { group } else { Among::Everyone };
+                let context =
+                    PickContext { method: self.method, key, among, ..PickContext::default() };
                 let worker = &mut self.workers[*which];
                 let mut progress = KeyProgress::default();
                 let (is_tried, has_tried) = (|id: u64| tried >> (id % 5) & 1 != 0, *tried != 0);
@@ -189,28 +201,30 @@ impl Instance {
                 } else {
                     worker.pick(&context, &mut progress, now, is_tried, has_tried)
                 };
-                let result = format!("{picked:?} {progress:?}");
+                let group =
+                    if self.is_grouped { worker.last_group() } else { PickedGroup::default() };
+                let result = format!("{picked:?} {progress:?} {group:?}");
                 if let Pick::Peer(held) = picked {
-                    self.requests.push((*which, held));
+                    self.requests.push((*which, held, group));
                 }
                 result
             }
             Step::Upgrade(which) if !self.requests.is_empty() => {
                 let which = which % self.requests.len();
-                let (worker, held) = &mut self.requests[which];
+                let (worker, held, _) = &mut self.requests[which];
                 self.workers[*worker].upgrade(held);
                 String::new()
             }
             Step::Release(which, outcome) if !self.requests.is_empty() => {
-                let (worker, held) = self.requests.remove(which % self.requests.len());
+                let (worker, held, group) = self.requests.remove(which % self.requests.len());
                 let worker = &mut self.workers[worker];
                 let is_disabled = if self.is_careful {
                     {
-                        let position = worker.position_in(Default::default(), held.is_backup());
+                        let position = worker.position_in(group, held.is_backup());
                         worker.release_with_care(held, *outcome, None, now, position as u32)
                     }
                 } else {
-                    worker.release(held, *outcome, None, now)
+                    worker.release_in(group, held, *outcome, None, now)
                 };
                 is_disabled.to_string()
             }
@@ -252,10 +266,12 @@ proptest! {
     #[test]
     fn the_short_way_is_told_from_the_long_one_by_nothing(
         method in prop::sample::select(METHODS.to_vec()),
+        is_grouped: bool,
         first in prop::collection::vec(prop::option::weighted(0.9, parameters()), PEERS),
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut instances = [true, false].map(|is_careful| Instance::new(method, is_careful));
+        let mut instances =
+            [true, false].map(|is_careful| Instance::new(method, is_grouped, is_careful));
         for step in [Step::Publish(first)].iter().chain(&steps) {
             let [careful, short] = instances.each_mut().map(|instance| {
                 let result = instance.step(step);
@@ -270,8 +286,9 @@ proptest! {
 #[test]
 fn peers_without_anything_special_are_picked_at_once() {
     let parameters = Parameters { weight: 2, ..Parameters::default() };
-    for method in METHODS {
-        let mut instance = Instance::new(method, false);
+    for (method, is_grouped) in METHODS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut instance = Instance::new(method, is_grouped, false);
+        let group = is_grouped.then(|| GroupName::new(b"group"));
         instance.step(&Step::Publish(vec![Some(parameters); PEERS]));
         for _ in 0..PEERS {
             let worker = &mut instance.workers[0];
@@ -281,14 +298,25 @@ fn peers_without_anything_special_are_picked_at_once() {
                 held = Some(peer);
                 true
             };
-            let picked = match method {
-                Method::RoundRobin | Method::LeastConn | Method::Random => {
+            let now = Now::default();
+            let picked = match (method, group) {
+                (Method::RoundRobin | Method::LeastConn | Method::Random, Some(name)) => {
+                    worker.pick_in_group_at_once::<false>(method, name, None, take)
+                }
+                (Method::RoundRobin | Method::LeastConn | Method::Random, None) => {
                     worker.pick_at_once::<false>(method, None, take)
                 }
-                Method::RandomTwo | Method::PeakEwma => {
-                    worker.pick_of_two_at_once(method, Now::default(), take)
+                (Method::RandomTwo | Method::PeakEwma, Some(name)) => {
+                    worker.pick_of_two_in_group_at_once((method, name), now, take)
                 }
-                _ => worker.pick_own_at_once(method, b"key", &mut progress, take),
+                (Method::RandomTwo | Method::PeakEwma, None) => {
+                    worker.pick_of_two_at_once(method, now, take)
+                }
+                (_, Some(name)) => {
+                    let progress = &mut progress;
+                    worker.pick_own_in_group_at_once((method, name), b"key", progress, take)
+                }
+                (_, None) => worker.pick_own_at_once(method, b"key", &mut progress, take),
             };
             assert_eq!(picked, Ok(()));
             assert!(worker.release_at_once(&mut held) && held.is_none());
@@ -304,10 +332,10 @@ fn who_gives_a_peer_back_learns_whether_it_is_in_service() {
     let draining = Step::Publish(vec![Some(Parameters { drain: true, ..Parameters::default() })]);
     let steps = [(None, true), (Some(failing), false), (Some(draining), false)];
     for (step, is_in_service) in steps {
-        let mut instance = Instance::new(Method::RoundRobin, false);
+        let mut instance = Instance::new(Method::RoundRobin, false, false);
         instance.step(&Step::Publish(vec![parameters]));
         instance.step(&Step::Pick(0, [0; 3], 0));
-        let (_, held) = instance.requests.remove(0);
+        let (_, held, _) = instance.requests.remove(0);
         if let Some(step) = step {
             instance.step(&step);
         }
@@ -315,7 +343,7 @@ fn who_gives_a_peer_back_learns_whether_it_is_in_service() {
         // Where all fail, all are in service.
         // SAFETY: it is held.
         let peer = unsafe { worker.zone.peer(held.place()) };
-        peer.is_used_failing.store(0, Ordering::Relaxed);
+        peer.set_used_failing(false);
         assert_eq!(worker.is_in_service(&held), is_in_service);
         let mut held = Some(held);
         let found = worker.release_at_once_in_service(&mut held, || None::<()>, |()| ());

@@ -2,9 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Changes, Method, PeerSpec, Publisher, RequestOutcome, ZoneFull};
+use peer_zone::{
+    Among, Changes, GroupName, GroupOptions, Method, PeerSpec, PickContext, Publisher,
+    RequestOutcome, Worker, ZoneFull,
+};
 
-use super::{all_rows, ask_in, grouped, in_group, member, pick_in};
+use super::{
+    all_rows, ask_in, grouped, in_group, member,
+    options::{addresses, of_method, set},
+    pick_in,
+};
 use crate::{
     fixture::{Fixture, at, collect, peer, publish, with},
     random::Random,
@@ -189,5 +196,70 @@ fn nodes_change_their_groups_in_a_full_zone() {
         }
         settle(&fixture, &mut publisher, &[]).expect("what is gone goes");
         assert!(all_rows(&mut worker)[&None].is_empty());
+    }
+}
+
+/// How many of the peers of the group serve requests of one key.
+fn answering(worker: &mut Worker, group: &str) -> usize {
+    let among = Among::Group(GroupName::new(group.as_bytes()));
+    let context = PickContext { key: b"key", among, ..PickContext::default() };
+    let answers = addresses(worker, context, 8);
+    answers.into_iter().collect::<std::collections::BTreeSet<String>>().len()
+}
+
+/// What a group wants for itself and has no room for is no other group's matter: the group is
+/// served by round robin until there is room.
+#[test]
+fn a_group_without_room_for_its_options_takes_turns_until_there_is() {
+    let long_key: String = "$arg_k".repeat(600);
+    let keyed =
+        GroupOptions { hash_key: Some(long_key.as_str().into()), ..of_method(Method::Hash) };
+    for own in [of_method(Method::HashConsistent), keyed] {
+        let fixture = Fixture::new(1 << 16);
+        let mut publisher = grouped(&fixture, Method::RoundRobin);
+        let take_over = || {
+            let mut publisher = grouped(&fixture, Method::RoundRobin);
+            set(&mut publisher, "service-000", own.clone());
+            publisher
+        };
+        let all: Vec<PeerSpec> = (0..100).flat_map(|number| group(number, 4)).collect();
+        settle(&fixture, &mut publisher, &all).expect_err("no room for all");
+        let fitting: Vec<PeerSpec> = publisher.listed().cloned().collect();
+        let there = sizes(&fixture);
+        set(&mut publisher, "service-000", own.clone());
+        for round in 0..4 {
+            let full = settle(&fixture, &mut publisher, &fitting).expect_err("no room for that");
+            assert!(full.lacks_method && full.left_out == 0, "{round}: {full:?}");
+            assert_eq!(sizes(&fixture), there);
+            let mut worker = fixture.worker_of(41);
+            let name = GroupName::new(b"service-000");
+            let traits = worker.traits_among(Among::Group(name));
+            assert_eq!((traits.method, traits.has_hash_key), (own.method, own.hash_key.is_some()));
+            let key = worker.with_hash_key(Among::Group(name), |key| key.map(<[u8]>::len));
+            assert_eq!(key, own.hash_key.is_some().then_some(0));
+            // Who has no key has none to give.
+            if own.hash_key.is_none() {
+                assert_eq!(answering(&mut worker, "service-000"), 4);
+            }
+            worker.leave();
+            if round % 2 == 0 {
+                publisher = take_over();
+            }
+        }
+        // The others change and go, and what is wanted comes.
+        let few = &fitting[..fitting.len() / 2];
+        settle(&fixture, &mut publisher, few).expect("room");
+        let mut worker = fixture.worker_of(41);
+        assert_eq!(answering(&mut worker, "service-000"), 1);
+        let name = Among::Group(GroupName::new(b"service-000"));
+        let key = worker.with_hash_key(name, |key| key.map(<[u8]>::len));
+        assert_eq!(key, own.hash_key.as_ref().map(|key| key.len()));
+        // And what is wanted no more gives its room to others.
+        set(&mut publisher, "service-000", GroupOptions::default());
+        settle(&fixture, &mut publisher, few).expect("room");
+        // Holes may be elsewhere than they were.
+        let full = settle(&fixture, &mut publisher, &fitting);
+        let left_out = full.map_or_else(|full| full.left_out, |_| 0);
+        assert!(left_out <= 2, "{left_out} of {}", fitting.len());
     }
 }

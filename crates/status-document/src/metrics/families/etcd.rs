@@ -1,7 +1,7 @@
 //! Metrics of an upstream: its list of peers, its zone, and etcd.
 
 use crate::{
-    Endpoint, HoldingReason, RESYNC_CAUSES,
+    Endpoint, GroupSettings, HoldingReason, RESYNC_CAUSES,
     metrics::table::{
         Family,
         Source::{Counts, Report, Upstream},
@@ -9,7 +9,14 @@ use crate::{
     },
 };
 
-pub(super) static FAMILIES: [Family; 29] = [
+/// Calls `sample` with the settings of the upstream's groups, if they can have some.
+fn settings_of(upstream: &crate::Upstream, sample: impl FnOnce(&GroupSettings)) {
+    if let Some(settings) = upstream.groups.as_ref().and_then(|groups| groups.settings.as_ref()) {
+        sample(settings);
+    }
+}
+
+pub(super) static FAMILIES: [Family; 32] = [
     gauge(
         "nginx_etcd_upstream_info",
         "1; the labels say whether the upstream is one of http or stream, and how it balances.",
@@ -114,6 +121,27 @@ pub(super) static FAMILIES: [Family; 29] = [
         }),
     )
     .by("reason"),
+    gauge(
+        "nginx_etcd_group_settings",
+        "Groups that have settings of their own; absent without settings=.",
+        Upstream(|upstream, samples| {
+            settings_of(upstream, |settings| samples.one(settings.count));
+        }),
+    ),
+    counter(
+        "nginx_etcd_group_settings_rejected_values",
+        "Rejected values of settings of groups; absent without settings=.",
+        Upstream(|upstream, samples| {
+            settings_of(upstream, |settings| samples.one(settings.rejected_total));
+        }),
+    ),
+    gauge(
+        "nginx_etcd_group_settings_rejected",
+        "1 while present settings of a group are rejected, otherwise 0; absent without settings=.",
+        Upstream(|upstream, samples| {
+            settings_of(upstream, |settings| samples.one(settings.rejected.is_some()));
+        }),
+    ),
     gauge(
         "nginx_etcd_state_file_ok",
         "0 if the state file could not be read or written, otherwise 1; absent without state=.",

@@ -20,7 +20,7 @@ fn number_of(live: &Live, figure: &str, samples: &mut Samples<'_>) {
     }
 }
 
-pub(super) static FAMILIES: [Family; 14] = [
+pub(super) static FAMILIES: [Family; 15] = [
     gauge(
         "nginx_etcd_variable_set",
         "1 if the value of the etcd_variable comes from etcd, otherwise 0.",
@@ -92,5 +92,15 @@ pub(super) static FAMILIES: [Family; 14] = [
         "nginx_etcd_map_rejected",
         "1 while a present value of the etcd_map is rejected, otherwise 0.",
         Map(|live, samples| samples.one(live.rejected.is_some())),
+    ),
+    gauge(
+        "nginx_etcd_map_state_file_ok",
+        "0 if the state file of the etcd_map could not be read or written, otherwise 1; absent \
+         without state=.",
+        Map(|live, samples| {
+            if let Some(state) = &live.state {
+                samples.one(state.trouble.is_none());
+            }
+        }),
     ),
 ];
