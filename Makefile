@@ -222,6 +222,7 @@ docs: $(HEADERS) ## write generated tables and manual pages, and build the site 
 	@mkdir -p completions man
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p directive-table --test reference
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p doc-tables --test versions
+	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p status-document --test documentation
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p firehose-router cli::documentation
 	$(CARGO) run --locked --profile demo -p book
 
@@ -260,6 +261,14 @@ bench-peers: ## measure beside nginx with reloads, HAProxy, Envoy and Caddy (QUI
 	@$(MAKE) --no-print-directory module
 	$(REMAPPED) $(CARGO) build --locked --release -p benchmarks
 	@scripts/neighbours/peers.sh
+
+.PHONY: bench-services
+bench-services: ## measure many services by name, beside nginx with a map, HAProxy and Envoy \
+	(QUICK=1: a look; SERVICES=1000: as many; ROUNDS=100: as often removed and added again)
+	@scripts/install-dependencies.sh test
+	@$(MAKE) --no-print-directory module
+	$(REMAPPED) $(CARGO) build --locked --release -p benchmarks
+	@scripts/neighbours/services.sh
 
 BINDIR ?= /usr/local/bin
 DATADIR ?= /usr/local/share

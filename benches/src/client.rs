@@ -70,9 +70,21 @@ impl Client {
     ///
     /// Those of the connection; an answer with another status than 200 or longer than any here.
     pub fn get(&mut self, path: &str) -> Result<&str> {
-        self.stream.write_all(
-            format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes(),
-        )?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.ask(&request)
+    }
+
+    /// Asks a host for `/`, and gives the body.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    pub fn get_from(&mut self, host: &str) -> Result<&str> {
+        self.ask(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    }
+
+    fn ask(&mut self, request: &str) -> Result<&str> {
+        self.stream.write_all(request.as_bytes())?;
         let mut filled = 0;
         loop {
             ensure!(filled < LONGEST, "an answer of more than {LONGEST} bytes");

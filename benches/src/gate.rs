@@ -6,7 +6,7 @@ mod sessions;
 use harness::Result;
 
 use self::scene::Figures;
-pub use self::scene::count;
+pub use self::scene::{REQUESTS, count};
 pub use self::sessions::count as count_sessions;
 use crate::baseline::{self, Baseline, Recorded};
 use crate::counting::under_callgrind;
@@ -19,9 +19,20 @@ use crate::table::Table;
 const MOST: f64 = 1.01;
 /// The same of a change, whose figure includes the allocator and what the ring has not yet merged.
 const MOST_OF_CHANGE: f64 = 1.03;
+/// The same of a method that draws: the random numbers begin with where a zone lies, which is
+/// elsewhere on each machine, and some draw the same peer twice and draw again. Of 200 sessions,
+/// that makes 1 % for each standard deviation.
+const MOST_OF_DRAWS: f64 = 1.05;
+
 /// The limit of a figure.
 fn most(name: &str) -> f64 {
-    if name.ends_with(scene::CHANGE) { MOST_OF_CHANGE } else { MOST }
+    if name.ends_with(scene::CHANGE) {
+        MOST_OF_CHANGE
+    } else if name.contains("random") {
+        MOST_OF_DRAWS
+    } else {
+        MOST
+    }
 }
 
 /// Whether a figure is above the baseline; one that has none is not.
@@ -110,6 +121,11 @@ mod tests {
         assert!(!is_above(&baseline, "a", 1_009.0));
         assert!(is_above(&baseline, "a", 1_011.0));
         assert!(!is_above(&baseline, "b", 1_011.0));
+        let drawn = "stream, random two, 2 peers: code";
+        let baseline =
+            Recorded { made_with: [].into(), figures: [(drawn.to_owned(), 1_000.0)].into() };
+        assert!(!is_above(&baseline, drawn, 1_049.0));
+        assert!(is_above(&baseline, drawn, 1_051.0));
         let name = format!("a: {}", super::scene::CHANGE);
         let baseline = Recorded { made_with: [].into(), figures: [(name.clone(), 1_000.0)].into() };
         assert!(!is_above(&baseline, &name, 1_029.0));

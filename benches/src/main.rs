@@ -29,6 +29,7 @@ mod observers;
 mod part;
 mod pauses;
 mod plan;
+mod services;
 mod session_costs;
 mod sessions;
 mod setup;
@@ -80,6 +81,20 @@ async fn run(part: Part) -> Result<String> {
         Part::Neighbour { program } => {
             serde_json::to_string(&neighbours::measure_one(program, plan).await?)?
         }
+        Part::ServicesBeside { program } => {
+            serde_json::to_string(&services::beside::measure(program, plan).await?)?
+        }
+        Part::ServiceChanges => serde_json::to_string(&services::measure_changes(plan).await?)?,
+        Part::Handshakes => serde_json::to_string(&services::measure_handshakes(plan).await?)?,
+        Part::ServiceRounds => serde_json::to_string(&services::measure_rounds(plan).await?)?,
+        Part::ServiceInstructions { services, folder } => {
+            let counted = services::instructions::count_ours(services, &folder).await?;
+            serde_json::to_string(&counted)?
+        }
+        Part::StaticInstructions { services, folder } => {
+            let counted = services::instructions::count_static(services, &folder).await?;
+            serde_json::to_string(&counted)?
+        }
         Part::Status => serde_json::to_string(&status::measure(plan).await?)?,
         Part::GreatFleet => serde_json::to_string(&great_fleet::measure(plan).await?)?,
         Part::Memory { live } => {
@@ -106,6 +121,10 @@ fn measure(name: &str, plan: &Plan) -> Result<Table> {
         "stream-throughput" => part::run(&Part::SessionThroughput, programs),
         "stream-memory" => stream::memory::measure(plan),
         "datagrams" => part::run(&Part::Datagrams, programs),
+        "certificates" => part::run(&Part::Handshakes, programs),
+        "services-changes" => part::run(&Part::ServiceChanges, programs),
+        "services-instructions" => services::instructions::measure(plan),
+        "services-rounds" => part::run(&Part::ServiceRounds, programs),
         "sessions" => session_costs::measure(plan),
         _ => Err(format!("no part {name:?}").into()),
     }
@@ -114,8 +133,13 @@ fn measure(name: &str, plan: &Plan) -> Result<Table> {
 /// Measures a part, and prints it beside the baseline. Says whether that was possible, and in the
 /// gate whether it is passed.
 fn show(name: &str, plan: &Plan) -> Result<bool> {
-    if name == "neighbours" {
-        println!("{}", neighbours::measure(plan)?);
+    let beside = match name {
+        "neighbours" => Some(neighbours::measure(plan)?),
+        "services-beside" => Some(services::beside::measure_all(plan)?),
+        _ => None,
+    };
+    if let Some(table) = beside {
+        println!("{table}");
         return Ok(true);
     }
     let mut table = measure(name, plan)?;

@@ -6,6 +6,7 @@
 mod configuration;
 mod limits;
 mod load;
+pub mod process;
 mod program;
 mod proxy;
 mod table;
@@ -19,12 +20,12 @@ use std::time::{Duration, Instant};
 use harness::{Folder, Node, OpenSockets, Result, ensure};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+pub use self::configuration::envoy_address;
 use self::limits::{is_divided, most_sessions};
-use self::load::load;
+pub use self::load::load;
 pub use self::program::Program;
 use self::proxy::Proxy;
-pub use self::table::Figures;
-use self::table::Row;
+pub use self::table::{Figures, Row, render};
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::farm::{Farm, allow_descriptors};
@@ -58,21 +59,30 @@ const WARM_UP: usize = 50;
 ///
 /// Where not even a process can be started.
 pub fn measure(plan: &Plan) -> Result<String> {
-    let mut columns = Vec::new();
-    for program in Program::ALL {
-        let found = program.path().and_then(|path| {
-            let folder = Folder::new("pinned")?;
-            let script = folder.write("nginx", &pinned_script(&path.display().to_string()))?;
-            set_permissions(&script, Permissions::from_mode(0o755))?;
-            let programs = Programs {
-                nginx: (program == Program::Ours).then_some(&*script),
-                ..Programs::default()
-            };
-            part::run::<Figures>(&Part::Neighbour { program }, &programs)
-        });
-        columns.push((program, found.map_err(|error| error.to_string())));
-    }
-    Ok(table::render(&rows(plan), &columns))
+    let columns = Program::ALL.map(|program| {
+        (program, program.way(), measure_apart(program, &Part::Neighbour { program }))
+    });
+    Ok(render(&rows(plan), &columns))
+}
+
+/// Measures a program in a process of its own, or says why that is not possible.
+///
+/// # Errors
+///
+/// In the words of what failed.
+pub fn measure_apart(program: Program, part: &Part) -> Result<Figures, String> {
+    let figures = || -> Result<Figures> {
+        let path = program.path()?;
+        let folder = Folder::new("pinned")?;
+        let script = folder.write("nginx", &pinned_script(&path.display().to_string()))?;
+        set_permissions(&script, Permissions::from_mode(0o755))?;
+        let programs = Programs {
+            nginx: (program == Program::Ours).then_some(&*script),
+            ..Programs::default()
+        };
+        part::run(part, &programs)
+    };
+    figures().map_err(|error| error.to_string())
 }
 
 /// A script that runs nginx on the first processor.
@@ -132,11 +142,7 @@ fn session_count(plan: &Plan) -> Result<usize> {
 /// Where the machine cannot be prepared.
 pub async fn measure_one(program: Program, plan: &Plan) -> Result<Figures> {
     allow_descriptors()?;
-    if is_divided() {
-        let (pid, last) = (std::process::id().to_string(), available_parallelism()?.get() - 1);
-        let set = Command::new("taskset").args(["-apc", &format!("1-{last}"), &pid]).output()?;
-        ensure!(set.status.success(), "taskset: {}", String::from_utf8_lossy(&set.stderr));
-    }
+    leave_first_processor()?;
     let mut figures = Figures::new();
     let mut take = |name: String, figure: Result<f64>| {
         figures.insert(name, figure.map_err(|error| first_line(&error.to_string())));
@@ -166,7 +172,22 @@ pub async fn measure_one(program: Program, plan: &Plan) -> Result<Figures> {
     Ok(figures)
 }
 
-fn first_line(text: &str) -> String {
+/// Leaves the first processor to the proxy, if there are others.
+///
+/// # Errors
+///
+/// Those of `taskset`.
+pub fn leave_first_processor() -> Result<()> {
+    if is_divided() {
+        let (pid, last) = (std::process::id().to_string(), available_parallelism()?.get() - 1);
+        let set = Command::new("taskset").args(["-apc", &format!("1-{last}"), &pid]).output()?;
+        ensure!(set.status.success(), "taskset: {}", String::from_utf8_lossy(&set.stderr));
+    }
+    Ok(())
+}
+
+/// What stands before the first line's end.
+pub fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
@@ -184,9 +205,9 @@ async fn of_size(program: Program, plan: &Plan, size: usize) -> Result<[Result<f
     let (farm, fleet) = (Farm::start()?, fleet(size));
     let mut proxy = Proxy::start(program, &fleet, farm.port()).await?;
     // Each endpoint has a connection then, as far as that is the program's way.
-    load(proxy.address(), Duration::ZERO, 2 * size as u64)?;
+    load(proxy.address(), &[], Duration::ZERO, 2 * size as u64)?;
     let before = proxy.spent()?;
-    let loaded = load(proxy.address(), plan.neighbour_time, 1)?;
+    let loaded = load(proxy.address(), &[], plan.neighbour_time, 1)?;
     let per_request = (proxy.spent()? - before).as_secs_f64() * 1e6 / loaded.answered;
     let memory = proxy.memory()? as f64 / f64::from(1 << 20);
     Ok([Ok(per_request), change_time(&mut proxy, plan, &fleet, farm.port()).await, Ok(memory)])
@@ -216,7 +237,7 @@ async fn delay(program: Program, plan: &Plan) -> Result<f64> {
     let (farm, fleet) = (Farm::start()?, fleet(2));
     let new = [Backend::start("x")?, Backend::start("y")?];
     let mut proxy = Proxy::start(program, &fleet, farm.port()).await?;
-    load(proxy.address(), Duration::ZERO, 10)?;
+    load(proxy.address(), &[], Duration::ZERO, 10)?;
     let mut times = Vec::new();
     let mut client = None;
     for change in 0..plan.neighbour_changes {
@@ -261,10 +282,10 @@ async fn sessions_memory(program: Program, plan: &Plan) -> Result<f64> {
 async fn disturbed(program: Program, plan: &Plan) -> Result<[f64; 3]> {
     let (farm, fleet) = (Farm::start()?, fleet(DISTURBED));
     let mut proxy = Proxy::start(program, &fleet, farm.port()).await?;
-    load(proxy.address(), Duration::ZERO, 2 * DISTURBED as u64)?;
-    let without = load(proxy.address(), 2 * plan.neighbour_time, 1)?;
+    load(proxy.address(), &[], Duration::ZERO, 2 * DISTURBED as u64)?;
+    let without = load(proxy.address(), &[], 2 * plan.neighbour_time, 1)?;
     let (address, time) = (proxy.address().to_owned(), 2 * plan.neighbour_time);
-    let loading = tokio::task::spawn_blocking(move || load(&address, time, 1));
+    let loading = tokio::task::spawn_blocking(move || load(&address, &[], time, 1));
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut change = 0;

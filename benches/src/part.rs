@@ -65,6 +65,31 @@ pub enum Part {
         /// Which.
         program: Program,
     },
+    /// Another proxy with many services, or this one beside it.
+    ServicesBeside {
+        /// Which.
+        program: Program,
+    },
+    /// From a new service to its first request, and what changes take.
+    ServiceChanges,
+    /// Handshakes with certificates by name.
+    Handshakes,
+    /// Memory while services go and come again.
+    ServiceRounds,
+    /// Instructions of requests by name; callgrind writes to `folder`.
+    ServiceInstructions {
+        /// How many services there are.
+        services: usize,
+        /// Where callgrind writes.
+        folder: PathBuf,
+    },
+    /// The same with static upstreams and a `map`.
+    StaticInstructions {
+        /// How many upstreams there are.
+        services: usize,
+        /// Where callgrind writes.
+        folder: PathBuf,
+    },
     /// Requests while peers change.
     Churn,
     /// Nothing to do.

@@ -26,7 +26,15 @@ pub const PARTS: [&str; 14] = [
 ];
 
 /// Parts that run only where they are named.
-pub const MORE_PARTS: [&str; 2] = ["gate", "neighbours"];
+pub const MORE_PARTS: [&str; 7] = [
+    "certificates",
+    "gate",
+    "neighbours",
+    "services-beside",
+    "services-changes",
+    "services-instructions",
+    "services-rounds",
+];
 
 /// The parts that compare two builds, in the order in which they run if none is named.
 pub const PARTS_BESIDE: [&str; 8] =
@@ -72,6 +80,12 @@ pub struct Plan {
     pub neighbour_time: Duration,
     /// Changes of other proxies' endpoints.
     pub neighbour_changes: usize,
+    /// Numbers of services that hosts lead to, in the order in which they are measured.
+    pub services: Vec<usize>,
+    /// Handshakes over which their processor time is measured.
+    pub handshakes: usize,
+    /// How often all services are removed and added again.
+    pub rounds: usize,
     /// WebSockets through other proxies.
     pub neighbour_sessions: usize,
     /// WebSockets whose memory is looked at.
@@ -133,6 +147,9 @@ impl Plan {
             idle: Duration::from_secs(10),
             neighbour_time: Duration::from_secs(4),
             neighbour_changes: 50,
+            services: vec![1_000, 10_000],
+            handshakes: 300,
+            rounds: 100,
             neighbour_sessions: 10_000,
             sessions: 5_000,
             echoing: 5_000,
@@ -157,6 +174,9 @@ impl Plan {
             idle: Duration::from_secs(3),
             neighbour_time: Duration::from_secs(1),
             neighbour_changes: 10,
+            services: vec![100, 1_000],
+            handshakes: 60,
+            rounds: 8,
             neighbour_sessions: 2_000,
             sessions: 1_000,
             echoing: 1_000,
@@ -166,8 +186,8 @@ impl Plan {
         }
     }
 
-    /// The quick one with `QUICK=1` in the environment. `PARTS`, `METHODS` and `PEERS` choose among
-    /// what would be measured, with commas between.
+    /// The quick one with `QUICK=1` in the environment. `PARTS`, `METHODS`, `PEERS` and `SERVICES`
+    /// choose among what would be measured, with commas between; `ROUNDS` is a number.
     ///
     /// # Errors
     ///
@@ -197,6 +217,12 @@ impl Plan {
         if let Some(peers) = chosen("PEERS", |number| Ok(number.parse()?))? {
             plan.fleets.retain(|keys| peers.contains(keys));
             plan.peers = peers;
+        }
+        if let Some(services) = chosen("SERVICES", |number| Ok(number.parse()?))? {
+            plan.services = services;
+        }
+        if let Some([rounds]) = chosen("ROUNDS", |number| Ok(number.parse()?))?.as_deref() {
+            plan.rounds = *rounds;
         }
         Ok(plan)
     }

@@ -48,7 +48,8 @@ pub fn haproxy(port: u16, socket: &Path, most: usize, addresses: &[String]) -> S
     )
 }
 
-fn envoy_address(address: &str) -> Result<Value> {
+/// An address as Envoy has it.
+pub fn envoy_address(address: &str) -> Result<Value> {
     let (host, port) = address.rsplit_once(':').ok_or("no port")?;
     let port: u16 = port.parse()?;
     Ok(json!({ "socket_address": { "address": host, "port_value": port } }))

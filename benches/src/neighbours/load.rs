@@ -29,10 +29,18 @@ impl Loaded {
     }
 }
 
-/// Requests until `time` is over and at least `least` were answered.
-pub fn load(address: &str, time: Duration, least: u64) -> Result<Loaded> {
+/// Requests until `time` is over and at least `least` were answered, to these hosts by turns; where
+/// there are none, to the address.
+pub fn load(address: &str, hosts: &[&str], time: Duration, least: u64) -> Result<Loaded> {
     let is_over = AtomicBool::new(false);
     let [answered, failed] = [AtomicU64::new(0), AtomicU64::new(0)];
+    let get = |client: &mut Client| -> Result<()> {
+        let number = answered.load(Relaxed) as usize;
+        match hosts.get(number.checked_rem(hosts.len()).unwrap_or_default()) {
+            Some(host) => client.get_from(host).map(drop),
+            None => client.get("/").map(drop),
+        }
+    };
     let ask = || -> Result<()> {
         let (mut client, mut in_a_row) = (None, 0);
         while !is_over.load(Relaxed) || answered.load(Relaxed) < least {
@@ -40,7 +48,7 @@ pub fn load(address: &str, time: Duration, least: u64) -> Result<Loaded> {
                 Some(client) => Ok(client),
                 None => Client::open(address),
             }
-            .and_then(|mut client| client.get("/").map(drop).map(|()| client));
+            .and_then(|mut client| get(&mut client).map(|()| client));
             match asked {
                 Ok(open) => {
                     (client, in_a_row) = (Some(open), 0);

@@ -1,25 +1,22 @@
 //! A proxy that runs: its endpoints can be changed, and what it takes can be looked at.
 
-use std::fs::{File, read_to_string, rename};
+use std::fs::rename;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::{Folder, Mode, Result, ensure, eventually, free_port, memory, signal};
 use nix::sys::signal::Signal;
-use nix::unistd::{SysconfVar, geteuid, sysconf};
+use nix::unistd::geteuid;
 
 use super::configuration;
-use super::limits::{is_divided, most_sessions};
+use super::limits::most_sessions;
+use super::process::{Process, family, pinned, spent};
 use super::program::Program;
 use crate::fleet::Fleet;
 use crate::setup::{LISTED, Setup, peer_key};
-use crate::throughput::time_of;
 
-/// How long a program may take to end before it is killed.
-const ENDED: Duration = Duration::from_secs(5);
 /// Caddy's endpoints in its configuration.
 const CADDY_UPSTREAMS: &str = "/config/apps/http/servers/s/routes/0/handle/0/upstreams";
 
@@ -34,7 +31,7 @@ pub struct Proxy {
     /// Envoy's number of its endpoints.
     version: usize,
     ours: Option<Setup>,
-    child: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Proxy {
@@ -53,7 +50,7 @@ impl Proxy {
             endpoints,
             version: 0,
             ours: None,
-            child: None,
+            process: None,
         };
         if program == Program::Ours {
             let setup = Setup::live(fleet, port, Mode::Foreground, 1, "").await?;
@@ -62,7 +59,7 @@ impl Proxy {
         } else {
             let port = free_port()?;
             proxy.address = format!("127.0.0.1:{port}");
-            proxy.child = Some(proxy.spawn(port)?);
+            proxy.process = Some(proxy.spawn(port)?);
         }
         let runs = eventually(LISTED, "it listens", async || {
             let runs = proxy.runs()?;
@@ -71,22 +68,15 @@ impl Proxy {
             Ok(runs)
         })
         .await?;
-        ensure!(runs, "it has ended: {}", proxy.log().lines().last().unwrap_or_default());
+        let said = proxy.process.as_ref().map(Process::last_line).unwrap_or_default();
+        ensure!(runs, "it has ended: {said}");
         Ok(proxy)
     }
 
-    fn spawn(&self, port: u16) -> Result<Child> {
+    fn spawn(&self, port: u16) -> Result<Process> {
         let folder = self.folder.path();
         let path = |name: &str| folder.join(name).display().to_string();
-        let program = self.program.path()?;
-        let mut command = if is_divided() {
-            let mut command = Command::new("taskset");
-            command.args(["-c", "0"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        command.env_remove("NGINX");
+        let mut command = pinned(&self.program.path()?);
         match self.program {
             Program::Ours => return Err("the harness starts nginx".into()),
             Program::Nginx => {
@@ -114,9 +104,7 @@ impl Proxy {
                 command.env("HOME", folder).env("GOMAXPROCS", "1");
             }
         }
-        let log = File::create(folder.join("log"))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        Ok(command.spawn()?)
+        Process::start(command, folder)
     }
 
     fn write_nginx(&self, port: u16) -> Result<()> {
@@ -133,15 +121,8 @@ impl Proxy {
         Ok(rename(next, self.folder.path().join("endpoints.json"))?)
     }
 
-    fn log(&self) -> String {
-        read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
     fn runs(&mut self) -> Result<bool> {
-        Ok(match &mut self.child {
-            Some(child) => child.try_wait()?.is_none(),
-            None => true,
-        })
+        self.process.as_mut().map_or(Ok(true), Process::runs)
     }
 
     /// `HOST:PORT`.
@@ -150,19 +131,11 @@ impl Proxy {
     }
 
     fn root(&self) -> Result<i32> {
-        match (&self.ours, &self.child) {
+        match (&self.ours, &self.process) {
             (Some(setup), _) => Ok(setup.nginx.master()),
-            (None, Some(child)) => Ok(child.id().try_into()?),
+            (None, Some(process)) => process.pid(),
             (None, None) => Err("nothing runs".into()),
         }
-    }
-
-    /// The process that was started, and its children.
-    fn processes(&self) -> Result<Vec<i32>> {
-        let root = self.root()?;
-        let children = read_to_string(format!("/proc/{root}/task/{root}/children"))?;
-        let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
-        Ok([root].into_iter().chain(children).collect())
     }
 
     /// The processor time of all processes so far, with those that have ended.
@@ -171,17 +144,7 @@ impl Proxy {
     ///
     /// Where the first one has.
     pub fn spent(&self) -> Result<Duration> {
-        let root = self.root()?;
-        let stat = read_to_string(format!("/proc/{root}/stat"))?;
-        let (_, fields) = stat.rsplit_once(") ").ok_or("no name in stat")?;
-        // `cutime` and `cstime`, of children that were waited for: fields 16 and 17 of all.
-        let ended: u64 =
-            fields.split(' ').skip(13).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        let per_second = sysconf(SysconfVar::CLK_TCK)?.ok_or("no CLK_TCK")?;
-        let ended = Duration::from_secs_f64(ended as f64 / per_second as f64);
-        // A worker of nginx's may end meanwhile.
-        Ok(self.processes()?.into_iter().filter_map(|pid| time_of(pid).ok()).sum::<Duration>()
-            + ended)
+        spent(self.root()?)
     }
 
     /// The memory of all processes that is their own, in bytes.
@@ -190,7 +153,7 @@ impl Proxy {
     ///
     /// Where one has ended.
     pub fn memory(&self) -> Result<u64> {
-        self.processes()?.into_iter().map(memory).sum()
+        family(self.root()?)?.into_iter().map(memory).sum()
     }
 
     /// Replaces an endpoint. Gives the time from which the change is awaited: etcd's
@@ -247,20 +210,5 @@ impl Proxy {
         socket.read_to_string(&mut answer)?;
         ensure!(answer.starts_with("HTTP/1.1 200"), "PATCH: {answer}");
         Ok(())
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let began = Instant::now();
-        if let Ok(pid) = child.id().try_into() {
-            let _ = signal(pid, Signal::SIGTERM);
-        }
-        while began.elapsed() < ENDED && matches!(child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = child.kill();
-        let _ = child.wait();
     }
 }

@@ -17,8 +17,8 @@ pub struct Row {
     pub digits: usize,
 }
 
-/// A column: a program, and what was found or why nothing was.
-pub type Column = (Program, Result<Figures, String>);
+/// A column: a program, how it is changed, and what was found or why nothing was.
+pub type Column = (Program, &'static str, Result<Figures, String>);
 
 /// The reason is that of a row above.
 const NOT_MEASURED: &str = "not measured";
@@ -27,9 +27,9 @@ const NOT_MEASURED: &str = "not measured";
 pub fn render(rows: &[Row], columns: &[Column]) -> String {
     let mut text = String::from("|");
     let mut line = String::from("\n|---|");
-    for &(program, _) in columns {
+    for &(program, way, _) in columns {
         let name = format!("{} {}", program.name(), program.version());
-        text += &format!(" | {}, {}", name.trim_end(), program.way());
+        text += &format!(" | {}, {way}", name.trim_end());
         line += "---|";
     }
     text += &format!(" |{line}\n");
@@ -38,7 +38,7 @@ pub fn render(rows: &[Row], columns: &[Column]) -> String {
         let found: Vec<_> = columns.iter().map(|column| figure(row, column)).collect();
         let is_lost = is_lost(row, &found);
         text += &format!("| {} |", row.name);
-        for (column, (figure, &(program, _))) in found.iter().zip(columns).enumerate() {
+        for (column, (figure, &(program, ..))) in found.iter().zip(columns).enumerate() {
             text += &match figure {
                 Ok(figure) if column == 0 && is_lost => format!(" **{figure:.*}** |", row.digits),
                 Ok(figure) => format!(" {figure:.*} |", row.digits),
@@ -61,7 +61,7 @@ pub fn render(rows: &[Row], columns: &[Column]) -> String {
 }
 
 fn figure<'a>(row: &Row, column: &'a Column) -> Result<f64, &'a str> {
-    match &column.1 {
+    match &column.2 {
         Ok(figures) => match figures.get(&row.name) {
             Some(Ok(figure)) => Ok(*figure),
             Some(Err(reason)) => Err(reason),
@@ -96,9 +96,9 @@ mod tests {
                 .into()
         };
         let columns = [
-            (Program::Ours, Ok(figures(2.0, 2.0, 1.01))),
-            (Program::Haproxy, Ok(figures(1.0, 1.0, 1.04))),
-            (Program::Caddy, Err("CADDY names no program".to_owned())),
+            (Program::Ours, "keys", Ok(figures(2.0, 2.0, 1.01))),
+            (Program::Haproxy, "its API", Ok(figures(1.0, 1.0, 1.04))),
+            (Program::Caddy, "its API", Err("CADDY names no program".to_owned())),
         ];
         let text = render(&rows, &columns);
         let lines: Vec<_> = text.lines().collect();
