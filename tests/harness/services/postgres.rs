@@ -61,7 +61,7 @@ impl Postgres {
     /// # Errors
     ///
     /// When it does not within this time.
-    pub async fn ended(mut self, deadline: Duration) -> Result<String> {
+    pub async fn ended(&mut self, deadline: Duration) -> Result<String> {
         let mut said = Vec::new();
         match timeout(deadline, self.stream.read_to_end(&mut said)).await {
             Ok(_) => Ok(String::from_utf8_lossy(&said).into_owned()),
