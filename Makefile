@@ -34,27 +34,39 @@ all: module ## build the module (the default)
 # them is then built: so nothing is compiled twice.
 SHIPPED := -p ngx-http-upstream-etcd-module -p firehose-router
 
+# Cargo's profile of what is built to be used: `release`, or `demo`, which is compiled in a third of
+# the time and shares all with `make run`.
+NGX_CARGO_PROFILE ?= release
+BUILT := $(CARGO_TARGET_DIR)/$(NGX_CARGO_PROFILE)
+ifeq ($(NGX_CARGO_PROFILE),demo)
+# With another set of features nothing would be shared.
+SHIPPED += -p demo-node
+endif
+
 # Panics name files of sources: they must not depend on the directories of a machine, so that the
-# same commit makes the same files everywhere.
+# same commit makes the same files everywhere. The profile `demo` is for the machine that it is
+# built on.
+ifneq ($(NGX_CARGO_PROFILE),demo)
 REMAPPED := RUSTFLAGS="$(strip $(RUSTFLAGS) \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
 	--remap-path-prefix=$(CARGO_TARGET_DIR)=/target \
 	--remap-path-prefix=$(CURDIR)=/firehose-router)"
+endif
 
 .PHONY: module
 module: $(HEADERS)
-	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --release $(SHIPPED) --lib
+	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --profile $(NGX_CARGO_PROFILE) $(SHIPPED) --lib
 	@mkdir -p build
 	@# A running nginx has the old file mapped: a new file takes its place, none is written over.
-	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
+	@install -m 644 $(BUILT)/libngx_http_upstream_etcd_module.so $(MODULE)
 	@echo "== built $(MODULE)"
 
 .PHONY: release
 release: $(HEADERS) ## build the module and the program, optimized
-	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --release $(SHIPPED)
+	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --profile $(NGX_CARGO_PROFILE) $(SHIPPED)
 	@mkdir -p build
-	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
-	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
+	@install -m 644 $(BUILT)/libngx_http_upstream_etcd_module.so $(MODULE)
+	@install -m 755 $(BUILT)/firehose-router build/firehose-router
 	@echo "== built $(MODULE) and build/firehose-router"
 
 # What is shipped contains code of others, whose licenses have to be shipped with it.
@@ -88,9 +100,9 @@ demo-node:
 
 .PHONY: firehose-router
 firehose-router: ## build the program `firehose-router`
-	$(REMAPPED) $(CARGO) build --locked --release $(SHIPPED) --bin firehose-router
+	$(REMAPPED) $(CARGO) build --locked --profile $(NGX_CARGO_PROFILE) $(SHIPPED) --bin firehose-router
 	@mkdir -p build
-	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
+	@install -m 755 $(BUILT)/firehose-router build/firehose-router
 
 .PHONY: deps
 deps: ## install what is missing to build and run (apt, Debian 12)

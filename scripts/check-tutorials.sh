@@ -21,9 +21,9 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# The commands are what is tested here, and not how fast the module is that they build.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0
-export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+# The commands are what is tested here, and not how fast the module is that they build: it shares
+# what `make run` has compiled.
+export NGX_CARGO_PROFILE=demo
 
 say "== $tutorials/first-router.md"
 output=$folder/first-terminal

@@ -1,5 +1,4 @@
 //! Whatever is done in whatever order, the map has what a plain one has.
-#![cfg(not(loom))]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;

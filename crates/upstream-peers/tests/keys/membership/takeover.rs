@@ -4,7 +4,7 @@ use upstream_peers::{
     Labels, Membership, MembershipChange, OwnParameters, Parameters, Peer, Reading,
 };
 
-use crate::fixture::{MADE, list, printed, resolve};
+use super::fixture::{MADE, list, printed, resolve};
 
 const URL: &str = "http://10.0.0.1:80";
 

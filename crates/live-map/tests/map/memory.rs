@@ -1,5 +1,4 @@
 //! What becomes of memory: it comes back, it is not left with secrets, and any can be read.
-#![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

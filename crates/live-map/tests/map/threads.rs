@@ -1,5 +1,4 @@
 //! Readers beside a writer see whole values that were current while they looked.
-#![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

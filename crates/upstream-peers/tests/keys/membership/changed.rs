@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use upstream_peers::{ChangedPeers, Membership, Overrides, Parameters, Peer, Removed, Source};
 
-use crate::fixture::{MADE, resolve, seed};
+use super::fixture::{MADE, resolve, seed};
 
 const KEYS: [&str; 6] = ["a", "b", "b/c", "d/url", "d/weight", "e"];
 

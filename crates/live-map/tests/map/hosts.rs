@@ -1,5 +1,4 @@
 //! Which entry a host has, beside a copy of what nginx does.
-#![cfg(not(loom))]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;

@@ -1,5 +1,4 @@
 //! Who gets which share of a list.
-#![cfg(not(loom))]
 
 use live_map::split::{ListError, MAX_NAMES, MAX_WEIGHT, check, choose, list};
 use proptest::collection::{btree_map, vec};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use upstream_peers::{Labels, Membership, MembershipChange, Parameters, Peer, Reading, Select};
 
-use crate::fixture::{MADE, list, printed, resolve, seed, unresolved};
+use super::fixture::{MADE, list, printed, resolve, seed, unresolved};
 
 fn nodes(nodes: &[(&str, u32)]) -> String {
     let nodes: Vec<_> = nodes.iter().map(|(node, weight)| format!("\"{node}\":{weight}")).collect();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use upstream_peers::{Membership, MembershipChange, Parameters};
 
-use crate::fixture::{MADE, list, printed, resolve};
+use super::fixture::{MADE, list, printed, resolve};
 
 fn put(members: &mut Membership, key: &str, value: &str) -> MembershipChange {
     members.put(key.as_bytes(), value.as_bytes(), MADE)
