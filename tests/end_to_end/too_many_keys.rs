@@ -147,10 +147,16 @@ async fn watchers_that_are_killed_by_a_list_wait_for_longer_each_time() -> Resul
     })
     .await?;
     assert!(line.contains("[alert]"), "{line}");
-    let died_by_now = died();
+    // The next watcher may notice the end of the last one before the master logs it.
+    let died_by_now = eventually(LONG, "the master logs the end of five", async || {
+        let died = died();
+        ensure!(died >= 5, "{died} have died");
+        Ok(died)
+    })
+    .await?;
     println!("{died_by_now} workers have died, {answers} answers");
     // The five, and those that were good watchers until they were ended.
-    assert!((5..=8).contains(&died_by_now), "{died_by_now} workers have died: {}", nginx.log());
+    assert!(died_by_now <= 8, "{died_by_now} workers have died: {}", nginx.log());
     assert!(answers > 0);
     trouble(nginx, "watchers in a row exited").await?;
     assert!(!nginx.upstream().await?.connected);
