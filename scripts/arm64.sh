@@ -128,7 +128,7 @@ build() {
 # Crates that are tested without etcd, nginx or a network.
 crates=(change-history client-networks directive-table hash-ring idle-cache live-map live-value
     log-burst map-keys nginx-layout nginx-syntax peer-balance peer-drain saved-state peer-zone
-    retry-backoff status-document upstream-peers)
+    retry-backoff status-document text-words upstream-peers)
 
 run_tests() {
     local crate test arguments=(--lib)

@@ -41,7 +41,7 @@ mod withdrawals;
 mod worker;
 
 pub(crate) use self::{
-    balancer::{init, settle},
+    balancer::{init_of, settle},
     header_filter::install as install_header_filter,
     live_variables::live_variable,
     text::{compile as compile_text, variable_names},

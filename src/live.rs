@@ -38,7 +38,7 @@ mod zone;
 pub(crate) use self::{
     content::{Content, ContentUpdate, RejectedValue, hash_of},
     key_state::{HOLD, KeyState},
-    kind::{Figure, LiveKind, Request, Source},
+    kind::{Figure, LiveKind, Request, Source, VariableKind, Word},
     map_content::{written, zone_size_for},
     memory::LiveMemory,
     text::LiveNumber,

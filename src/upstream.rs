@@ -3,12 +3,12 @@
 mod asked_group;
 pub(crate) mod asker;
 pub(crate) mod at_once;
+pub(crate) mod behind;
 mod choice;
 mod copies;
 mod core_conf;
 mod drains;
 mod holder;
-pub(crate) mod keyed;
 mod own_method;
 mod protocol;
 mod state;

@@ -151,6 +151,8 @@ pub fn parse(text: &str, module: &str) -> Result<Profile> {
                     // Without a name of its own the callee's object is the caller's.
                     let other_object = callees_object.take();
                     let is_out = other_object.is_some_and(|other| other != module);
+                    // The allocator's own functions call one another, and not by these names alone.
+                    let is_from_outside = other_object.is_some();
                     if object == module && is_out {
                         profile.calls_out += count as f64;
                     }
@@ -167,7 +169,7 @@ pub fn parse(text: &str, module: &str) -> Result<Profile> {
                         profile.tick += cost;
                     } else if plain(callee) == CLOCK {
                         profile.clock += cost;
-                    } else if is_heap(callee) && !is_heap(function) {
+                    } else if is_heap(callee) && is_from_outside {
                         profile.heap += cost;
                         profile.heap_calls += count as f64;
                     }

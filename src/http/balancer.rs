@@ -26,7 +26,7 @@ use super::{
     upstream::{Callbacks, Extras, HttpUpstream},
 };
 use crate::{
-    config::{GroupConf, MAX_GROUP},
+    config::{GroupConf, MAX_GROUP, UpstreamConf},
     nginx::{
         callback::{ERROR, OK, guard},
         text::bytes,
@@ -67,8 +67,19 @@ const WITH_A_PEER: Extras = Extras::DRAIN.with(Extras::KEEPALIVE).with(Extras::T
 /// Where a request that gives its peer back has more to do.
 const WITHOUT_A_PEER: Extras = WITH_A_PEER.with(Extras::CONNECTIONS).with(Extras::FAILURES);
 
+type Init =
+    unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
+
+/// The callback that begins requests to an upstream.
+pub(crate) fn init_of(conf: &UpstreamConf) -> Init {
+    match &conf.group {
+        Some(group) if group.settings.is_none() => init_grouped,
+        _ => init,
+    }
+}
+
 /// Called by nginx when a request comes to the upstream.
-pub(crate) unsafe extern "C" fn init(
+unsafe extern "C" fn init(
     request: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
@@ -82,6 +93,30 @@ pub(crate) unsafe extern "C" fn init(
         } else {
             // SAFETY: as above.
             unsafe { begin(upstream, request, None, None) }
+        }
+    })
+}
+
+/// As [`init`], where the request asks for a group, none of which has settings.
+unsafe extern "C" fn init_grouped(
+    request: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: as in `init`.
+        let upstream = unsafe { HttpUpstream::of_ours(&*us) };
+        match &upstream.settings().group {
+            Some(group) if !upstream.extras.get().has(Extras::KEY.with(Extras::STICKY)) => {
+                // SAFETY: as in `init`.
+                unsafe {
+                    match group_of(request, group) {
+                        Some(name) => begin_grouped(upstream, request, (None, name), None),
+                        None => ERROR,
+                    }
+                }
+            }
+            // SAFETY: as in `init`.
+            _ => unsafe { init_with_care(upstream, request) },
         }
     })
 }
@@ -100,17 +135,6 @@ unsafe extern "C" fn init_with_care(
 ) -> ngx_int_t {
     guard(ERROR, || {
         let conf = upstream.settings();
-        if let Some(group) = conf.group.as_ref().filter(|group| group.settings.is_none())
-            && !upstream.extras.get().has(Extras::KEY.with(Extras::STICKY))
-        {
-            // SAFETY: the caller's promise.
-            return unsafe {
-                match group_of(request, group) {
-                    Some(name) => begin_grouped(upstream, request, (None, name), None),
-                    None => ERROR,
-                }
-            };
-        }
         // SAFETY: the caller's promise.
         let sticky =
             conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) });
@@ -164,6 +188,7 @@ unsafe fn hash_key_of(
 /// # Safety
 ///
 /// As for [`init_with_care`].
+#[inline(always)]
 unsafe fn group_of(request: *mut ngx_http_request_t, group: &GroupConf) -> Option<ngx_str_t> {
     // SAFETY: the caller's promise.
     let name = unsafe { text::evaluate(NonNull::new(request)?, &group.text)? };
@@ -203,6 +228,7 @@ unsafe fn begin(
 /// # Safety
 ///
 /// As for [`begin`]; the name lives as long as the request.
+#[inline]
 unsafe fn begin_grouped(
     upstream: &'static HttpUpstream,
     request: *mut ngx_http_request_t,

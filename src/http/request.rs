@@ -22,7 +22,7 @@ use crate::{
     upstream::{
         Copies, Holder, Tried,
         asker::Asker as _,
-        keyed::{self, Keyed},
+        behind::{self, Behind},
     },
 };
 
@@ -40,8 +40,8 @@ pub(super) type OpenRequest = Holder<ngx_http_request_t>;
 pub(crate) struct RequestPeer {
     /// It lives for as long as the cycle, and so longer than the request.
     pub(super) upstream: &'static HttpUpstream,
-    /// What the method goes by; `None` where it goes by nothing of the request's.
-    pub(super) keyed: Option<NonNull<Keyed>>,
+    /// The group that it asks for, and what the method goes by, if there are such.
+    pub(super) behind: Behind,
     /// The peer that the client's cookie names; 0 where it names none.
     sticky: Cell<u64>,
     /// The request, and the peer that it has just now.
@@ -89,7 +89,7 @@ impl RequestPeer {
         sticky: Option<u64>,
     ) -> Result<*mut Self, ngx_int_t> {
         // SAFETY: the request's pool is valid for as long as the request.
-        let made = unsafe { keyed::allocate::<Self>((*request).pool, hash_key) };
+        let made = unsafe { behind::allocate::<Self>((*request).pool, hash_key) };
         let Some(room) = made else { return Err(ERROR) };
         // SAFETY: the caller's promise.
         Ok(unsafe { Self::make_in(room, request, upstream, sticky) })
@@ -104,6 +104,7 @@ impl RequestPeer {
     /// # Safety
     ///
     /// As for [`make`](Self::make); the name lives as long as the request.
+    #[inline(always)]
     pub(super) unsafe fn make_grouped(
         request: *mut ngx_http_request_t,
         upstream: &'static HttpUpstream,
@@ -111,7 +112,7 @@ impl RequestPeer {
         sticky: Option<u64>,
     ) -> Result<*mut Self, ngx_int_t> {
         // SAFETY: the request's pool is valid for as long as the request.
-        let made = unsafe { keyed::allocate_grouped::<Self>((*request).pool, hash_key, group) };
+        let made = unsafe { behind::allocate_grouped::<Self>((*request).pool, hash_key, group) };
         let Some(room) = made else { return Err(ERROR) };
         // SAFETY: the caller's promise.
         Ok(unsafe { Self::make_in(room, request, upstream, sticky) })
@@ -122,14 +123,14 @@ impl RequestPeer {
     /// As for [`make`](Self::make); the room was given out just now.
     #[inline(always)]
     unsafe fn make_in(
-        (peer, keyed): (NonNull<Self>, Option<NonNull<Keyed>>),
+        (peer, behind): (NonNull<Self>, Behind),
         request: *mut ngx_http_request_t,
         upstream: &'static HttpUpstream,
         sticky: Option<u64>,
     ) -> *mut Self {
         let value = Self {
             upstream,
-            keyed,
+            behind,
             sticky: Cell::new(sticky.unwrap_or(0)),
             open: OpenRequest::new(request),
             kind: Cell::new(None),

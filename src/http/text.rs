@@ -59,6 +59,7 @@ pub(crate) unsafe fn compile(cf: *mut ngx_conf_t, text: &Text) -> bool {
 ///
 /// The request lives, and is of the cycle that the text was compiled for. Nothing is evaluated for
 /// the request while what is returned is used, but what leaves variables as they are.
+#[inline(always)]
 pub(super) unsafe fn evaluate<'a>(
     request: NonNull<ngx_http_request_t>,
     text: &Text,

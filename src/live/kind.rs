@@ -1,6 +1,6 @@
 //! What a kind of live variables says of itself.
 
-use core::{any::Any, fmt::Debug, net::IpAddr};
+use core::{any::Any, fmt::Debug, mem::MaybeUninit, net::IpAddr};
 use std::{collections::BTreeMap, path::Path};
 
 use etcd_watch::Origin;
@@ -69,15 +69,18 @@ pub(crate) trait LiveKind: Any + Debug + Send + Sync {
     /// An empty content, for values that will lie there.
     fn content(&self, memory: LiveMemory) -> Box<dyn Content>;
 
-    /// The variable's value for a request.
-    fn look_up<'r>(
-        &'static self,
-        memory: Option<&LiveMemory>,
-        request: &'r dyn Request,
-    ) -> Value<'r>;
-
     /// What the status shows of the values.
     fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure>;
+}
+
+/// A kind whose values are those of a variable of nginx's.
+pub(crate) trait VariableKind: LiveKind {
+    /// The variable's value for a request.
+    fn look_up<'r, R: Request>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r R,
+    ) -> Value<'r>;
 }
 
 /// What a live variable is made of.
@@ -94,6 +97,9 @@ pub(crate) struct Source<'a> {
     pub(crate) place: &'a str,
 }
 
+/// A word as it is copied to the memory of a request, where it may lie anywhere.
+pub(crate) type Word = [u8; size_of::<u64>()];
+
 /// What may be asked of a request.
 pub(crate) trait Request {
     /// The client's address; `None` where it has come by a unix socket.
@@ -103,10 +109,9 @@ pub(crate) trait Request {
     /// of the request.
     fn evaluate(&self, text: &Text) -> Option<&[u8]>;
 
-    /// Memory of this many bytes, zeroed, that lasts as long as the request; `None` where memory is
-    /// short.
+    /// Memory for as many words, that lasts as long as the request; `None` where memory is short.
     #[expect(clippy::mut_from_ref, reason = "each call gives out what nobody else has")]
-    fn allocate(&self, length: usize) -> Option<&mut [u8]>;
+    fn allocate(&self, words: usize) -> Option<&mut [MaybeUninit<Word>]>;
 }
 
 /// A variable's value.

@@ -1,6 +1,6 @@
 //! `etcd_map`: the value of the key that another value names.
 
-use core::any::Any;
+use core::{any::Any, iter, sync::atomic::Ordering};
 use std::{collections::BTreeMap, path::Path};
 
 use etcd_watch::Origin;
@@ -10,9 +10,10 @@ use ngx::ffi::ngx_log_t;
 
 use super::{
     content::Content,
-    kind::{Figure, LiveKind, Request, Source, Value},
+    kind::{Figure, LiveKind, Request, Source, Value, VariableKind, Word},
     map_content::MapContent,
     memory::LiveMemory,
+    value::copy_words,
 };
 use crate::{config::MapConf, nginx::text::Text};
 
@@ -67,14 +68,6 @@ impl LiveKind for MapConf {
         Box::new(MapContent::new(self, memory))
     }
 
-    fn look_up<'r>(
-        &'static self,
-        memory: Option<&LiveMemory>,
-        request: &'r dyn Request,
-    ) -> Value<'r> {
-        self.find(memory, request).unwrap_or(Value::Failed)
-    }
-
     fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {
         let Some(table) = memory.table() else { return BTreeMap::new() };
         BTreeMap::from([
@@ -85,13 +78,25 @@ impl LiveKind for MapConf {
     }
 }
 
+impl VariableKind for MapConf {
+    #[inline(always)]
+    fn look_up<'r, R: Request>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r R,
+    ) -> Value<'r> {
+        self.find(memory, request).unwrap_or(Value::Failed)
+    }
+}
+
 impl MapConf {
     /// The value for a request; `None` where nginx cannot evaluate what names it, or memory is
     /// short.
+    #[inline(always)]
     fn find<'r>(
         &'static self,
         memory: Option<&LiveMemory>,
-        request: &'r dyn Request,
+        request: &'r impl Request,
     ) -> Option<Value<'r>> {
         // All that other variables are evaluated for comes first: what is below takes room on the
         // stack, and nothing is evaluated meanwhile.
@@ -118,16 +123,20 @@ impl MapConf {
 
     /// The value of the key that `source` names, in the request's memory; `Some(None)` where that
     /// is short.
+    #[inline(always)]
     fn copy<'a>(
         &self,
         table: &SharedMap<'static>,
         source: &[u8],
-        request: &'a dyn Request,
+        request: &'a impl Request,
     ) -> Result<Option<Option<&'a [u8]>>, TornRead> {
-        let copy = |found: Found<'_>| {
-            let copy = request.allocate(found.len())?;
-            found.copy_to(copy);
-            Some(&*copy)
+        let copy = |found: Found<'_>| match found.words() {
+            Some(words) => {
+                let (count, words) = (words.len(), words.iter());
+                let words = words.map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+                copy_words(words, count, request)?.get(..found.len())
+            }
+            None => copy_scattered(&found, request),
         };
         match Name::exact(source) {
             _ if self.has_hostnames => table.get_host(source, copy),
@@ -135,4 +144,13 @@ impl MapConf {
             None => Ok(None),
         }
     }
+}
+
+/// A value whose words lie in several places.
+#[inline(never)]
+fn copy_scattered<'a>(found: &Found<'_>, request: &'a impl Request) -> Option<&'a [u8]> {
+    let length = found.len();
+    let copy = copy_words(iter::empty(), length.div_ceil(size_of::<Word>()), request)?;
+    found.copy_to(copy);
+    copy.get(..length)
 }

@@ -12,7 +12,7 @@ use live_value::{
 
 use super::{
     content::{Content, ContentUpdate, RejectedValue, hash_of},
-    kind::{Figure, LiveKind, Request, Source, Value},
+    kind::{Figure, LiveKind, Request, Source, Value, VariableKind},
     memory::LiveMemory,
 };
 use crate::config::GeoConf;
@@ -51,18 +51,6 @@ impl LiveKind for GeoConf {
         Box::new(Networks::new(&self.prefix, memory.room()))
     }
 
-    fn look_up<'r>(
-        &'static self,
-        memory: Option<&LiveMemory>,
-        request: &'r dyn Request,
-    ) -> Value<'r> {
-        match memory.and_then(|memory| is_inside(self, memory, request.client())) {
-            Some(true) => Value::Text(b"1"),
-            Some(false) => Value::Text(b"0"),
-            None => Value::Nothing,
-        }
-    }
-
     fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {
         let initial = || self.initial.as_ref().map_or(0, |initial| initial.count);
         let count = match memory.read(count_in) {
@@ -71,6 +59,20 @@ impl LiveKind for GeoConf {
             Ok(_) | Err(_) => 0,
         };
         BTreeMap::from([("networks", Figure::Number(count))])
+    }
+}
+
+impl VariableKind for GeoConf {
+    fn look_up<'r, R: Request>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r R,
+    ) -> Value<'r> {
+        match memory.and_then(|memory| is_inside(self, memory, request.client())) {
+            Some(true) => Value::Text(b"1"),
+            Some(false) => Value::Text(b"0"),
+            None => Value::Nothing,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use upstream_settings::Entries;
 
 use super::{
     content::Content,
-    kind::{Figure, LiveKind, Request, Source, Value},
+    kind::{Figure, LiveKind, Source},
     memory::LiveMemory,
     settings_content::SettingsContent,
 };
@@ -63,14 +63,6 @@ impl LiveKind for SettingsConf {
 
     fn content(&self, memory: LiveMemory) -> Box<dyn Content> {
         Box::new(SettingsContent::new(self, memory))
-    }
-
-    fn look_up<'r>(
-        &'static self,
-        _memory: Option<&LiveMemory>,
-        _request: &'r dyn Request,
-    ) -> Value<'r> {
-        Value::Nothing
     }
 
     fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {

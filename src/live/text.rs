@@ -14,8 +14,9 @@ use live_value::{
 
 use super::{
     content::{Content, ContentUpdate, RejectedValue, hash_of},
-    kind::{Figure, LiveKind, Request, Source, Value},
+    kind::{Figure, LiveKind, Request, Source, Value, VariableKind},
     memory::LiveMemory,
+    value::copy_words,
     variable::Variable,
 };
 use crate::{
@@ -59,16 +60,25 @@ impl LiveKind for VariableConf {
         Box::new(Text { kind: self.kind, last_good: None, is_there: false })
     }
 
-    fn look_up<'r>(
+    fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {
+        let length = memory.read(|words| length(words).0).ok().and_then(|found| found.value);
+        BTreeMap::from([
+            ("set", Figure::Flag(length.is_some())),
+            ("size", Figure::Number(length.unwrap_or_default())),
+        ])
+    }
+}
+
+impl VariableKind for VariableConf {
+    fn look_up<'r, R: Request>(
         &'static self,
         memory: Option<&LiveMemory>,
-        request: &'r dyn Request,
+        request: &'r R,
     ) -> Value<'r> {
         let copied = present(self, memory, |words| {
             let (length, words) = length(words);
-            let into = request.allocate(length)?;
-            copy(words, into);
-            Some(&*into)
+            let words = words.iter().map(|word| word.load(Ordering::Relaxed).to_ne_bytes());
+            copy_words(words, length.div_ceil(WORD), request)?.get(..length)
         });
         match copied {
             Present::OfEtcd(Some(value)) => Value::Text(value),
@@ -76,14 +86,6 @@ impl LiveKind for VariableConf {
             // Memory is short, or there is none.
             Present::OfEtcd(None) | Present::Nothing => Value::Nothing,
         }
-    }
-
-    fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {
-        let length = memory.read(|words| length(words).0).ok().and_then(|found| found.value);
-        BTreeMap::from([
-            ("set", Figure::Flag(length.is_some())),
-            ("size", Figure::Number(length.unwrap_or_default())),
-        ])
     }
 }
 

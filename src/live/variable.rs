@@ -6,7 +6,7 @@ use std::path::Path;
 use ngx::ffi::ngx_conf_t;
 
 use super::{
-    kind::{LiveKind, Request, Source, Value},
+    kind::{LiveKind, Source},
     memory::LiveMemory,
     zone::LiveZone,
 };
@@ -53,11 +53,6 @@ impl LiveVariable {
     /// What it is made of.
     pub(crate) fn source(&self) -> Source<'static> {
         self.conf.source()
-    }
-
-    /// The value for a request.
-    pub(super) fn look_up<'r>(&self, request: &'r dyn Request) -> Value<'r> {
-        self.conf.look_up(self.memory(), request)
     }
 
     /// Whether the other one is of the same kind and has the same keys.

@@ -1,12 +1,12 @@
 //! The variables whose values are made of keys in etcd, as a session sees them.
 
-use core::{net::IpAddr, ptr::NonNull};
+use core::{mem::MaybeUninit, net::IpAddr, ptr::NonNull};
 
 use ngx::ffi::{ngx_int_t, ngx_variable_value_t};
 
 use super::text::evaluate;
 use crate::{
-    live::{LiveVariable, Request, address_of_client, allocate},
+    live::{LiveVariable, Request, VariableKind, Word, address_of_client, allocate},
     nginx::{
         callback::{ERROR, guard},
         stream::ngx_stream_session_t,
@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// Gives nginx the value; `data` is a [`LiveVariable`].
-pub(crate) unsafe extern "C" fn live_variable(
+/// Gives nginx the value; `data` is a [`LiveVariable`] of this kind.
+pub(crate) unsafe extern "C" fn live_variable<K: VariableKind>(
     session: *mut ngx_stream_session_t,
     value: *mut ngx_variable_value_t,
     data: usize,
@@ -24,7 +24,7 @@ pub(crate) unsafe extern "C" fn live_variable(
         let Some(session) = NonNull::new(session) else { return ERROR };
         // SAFETY: nginx passes a value to set, and what the directive set as the variable's data,
         // which lives for as long as the session's cycle.
-        let (value, variable) = unsafe { (&mut *value, &*(data as *const LiveVariable)) };
+        let (value, variable) = unsafe { (&mut *value, &*(data as *const LiveVariable<K>)) };
         variable.set_value(&StreamSession(session), value)
     })
 }
@@ -38,14 +38,16 @@ impl Request for StreamSession {
         address_of_client(unsafe { &*(*self.0.as_ptr()).connection })
     }
 
+    #[inline(always)]
     fn evaluate(&self, text: &Text) -> Option<&[u8]> {
         // SAFETY: the session lives, and is of the cycle whose variable is evaluated. What other
         // variables are evaluated to meanwhile lies elsewhere in its memory.
         unsafe { evaluate(self.0, text) }
     }
 
-    fn allocate(&self, length: usize) -> Option<&mut [u8]> {
+    #[inline(always)]
+    fn allocate(&self, words: usize) -> Option<&mut [MaybeUninit<Word>]> {
         // SAFETY: a session has a connection, with a pool, which lives as long.
-        unsafe { allocate((*(*self.0.as_ptr()).connection).pool, length) }
+        unsafe { allocate((*(*self.0.as_ptr()).connection).pool, words) }
     }
 }

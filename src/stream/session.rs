@@ -11,7 +11,7 @@ use crate::{
     nginx::stream::{ngx_stream_session_t, ngx_stream_upstream_state_t, ngx_stream_upstream_t},
     upstream::{
         Copies, Holder, Tried,
-        keyed::{self, Keyed},
+        behind::{self, Behind},
     },
 };
 
@@ -32,8 +32,8 @@ const FAILED: u32 = 1_000;
 pub(crate) struct SessionPeer {
     /// It lives for as long as the cycle, and so longer than the session.
     pub(super) upstream: &'static StreamUpstream,
-    /// What the method hashes; `None` for all other methods.
-    pub(super) keyed: Option<NonNull<Keyed>>,
+    /// The group that it asks for, and what the method goes by, if there are such.
+    pub(super) behind: Behind,
     /// The session, and the peer that it has just now.
     pub(super) open: OpenSession,
     /// See [`figures`](Self::figures).
@@ -58,7 +58,7 @@ impl SessionPeer {
         hash_key: Option<ngx_str_t>,
     ) -> Option<*mut Self> {
         // SAFETY: a session has a connection, whose pool is valid for as long as the session.
-        let made = unsafe { keyed::allocate::<Self>((*(*session).connection).pool, hash_key) };
+        let made = unsafe { behind::allocate::<Self>((*(*session).connection).pool, hash_key) };
         // SAFETY: the caller's promise.
         Some(unsafe { Self::make_in(made?, session, upstream) })
     }
@@ -75,7 +75,7 @@ impl SessionPeer {
     ) -> Option<*mut Self> {
         // SAFETY: a session has a connection, whose pool is valid for as long as the session.
         let made = unsafe {
-            keyed::allocate_grouped::<Self>((*(*session).connection).pool, hash_key, group)
+            behind::allocate_grouped::<Self>((*(*session).connection).pool, hash_key, group)
         };
         // SAFETY: the caller's promise.
         Some(unsafe { Self::make_in(made?, session, upstream) })
@@ -86,13 +86,13 @@ impl SessionPeer {
     /// As for [`make`](Self::make); the room was given out just now.
     #[inline(always)]
     unsafe fn make_in(
-        (peer, keyed): (NonNull<Self>, Option<NonNull<Keyed>>),
+        (peer, behind): (NonNull<Self>, Behind),
         session: *mut ngx_stream_session_t,
         upstream: &'static StreamUpstream,
     ) -> *mut Self {
         let value = Self {
             upstream,
-            keyed,
+            behind,
             open: OpenSession::new(session),
             figures: Cell::new(MaybeUninit::uninit()),
             left: Cell::new(None),

@@ -12,16 +12,23 @@ use crate::{
     nginx::text::bytes,
 };
 
-/// That, and what it gets. It lies in the memory of the request or session, behind a
-/// [`Keyed`](super::keyed::Keyed).
+/// That, and what it gets. It lies in the memory of the request or session; see
+/// [`Behind`](super::behind::Behind).
 pub(crate) struct AskedGroup {
     /// In memory that lives as long as this.
     name: GroupName<'static>,
-    status: Cell<GroupStatus>,
-    chosen: Cell<Chosen>,
     /// The group that it has got its peer from.
     picked: Cell<PickedGroup>,
+    /// By which the group is drawn where it chooses among those of any.
+    number: Cell<u32>,
+    status: Cell<GroupStatus>,
+    chosen: Cell<Chosen>,
+    /// What is kept of a key lies behind this.
+    is_keyed: bool,
 }
+
+// As small as it can be: see `RequestPeer`.
+const _: () = assert!(size_of::<AskedGroup>() <= 32);
 
 /// Among which peers it chooses.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,24 +39,10 @@ enum Chosen {
     Asked,
     /// Those of the group of `else=`.
     Other,
-    /// Those of a group that this number draws.
-    Any(u64),
+    /// Those of a group that is drawn by its number.
+    Any,
     /// None.
     Nobody,
-}
-
-/// Among which peers those choose whose group cannot serve. Those of any group that have a key go
-/// by it, so that the same request finds the same one.
-fn otherwise(worker: &mut Worker, conf: &GroupConf, key: &[u8]) -> Chosen {
-    match &conf.otherwise {
-        Otherwise::Nobody => Chosen::Nobody,
-        Otherwise::Group(_) => Chosen::Other,
-        Otherwise::Any if key.is_empty() => Chosen::Any(worker.random()),
-        Otherwise::Any => {
-            let hash = u64::from(peer_balance::key_hash(key));
-            Chosen::Any(hash << u32::BITS | hash)
-        }
-    }
 }
 
 impl AskedGroup {
@@ -58,14 +51,23 @@ impl AskedGroup {
     /// # Safety
     ///
     /// The name lies in memory that lives, and does not change, for as long as what is returned.
-    pub(super) unsafe fn new(name: ngx_str_t) -> Self {
+    #[inline(always)]
+    pub(super) unsafe fn new(name: ngx_str_t, is_keyed: bool) -> Self {
         Self {
             // SAFETY: the caller's promise.
             name: GroupName::new(unsafe { bytes(name) }),
+            picked: Cell::default(),
+            number: Cell::new(0),
             status: Cell::new(GroupStatus::Unknown),
             chosen: Cell::new(Chosen::Unresolved),
-            picked: Cell::default(),
+            is_keyed,
         }
+    }
+
+    /// Whether what is kept of a key lies behind this.
+    #[inline(always)]
+    pub(super) fn is_keyed(&self) -> bool {
+        self.is_keyed
     }
 
     /// The name of the group, if nothing is known yet that keeps it from the peers of that one.
@@ -112,9 +114,27 @@ impl AskedGroup {
             let is_named = |id| worker.serves_session(name, id);
             status == GroupStatus::Empty && sticky.is_some_and(is_named)
         };
-        let has_session = has_session();
-        let chosen = if has_session { Chosen::Asked } else { otherwise(worker, conf, key) };
-        self.chosen.set(chosen);
+        if has_session() {
+            self.chosen.set(Chosen::Asked);
+        } else {
+            self.choose_otherwise(worker, conf, key);
+        }
+    }
+
+    /// Its group cannot serve: it chooses among other peers. If it has a key, it finds those of any
+    /// group by it, so that the same request finds the same one.
+    fn choose_otherwise(&self, worker: &mut Worker, conf: &GroupConf, key: &[u8]) {
+        self.chosen.set(match &conf.otherwise {
+            Otherwise::Nobody => Chosen::Nobody,
+            Otherwise::Group(_) => Chosen::Other,
+            Otherwise::Any => {
+                let is_random = key.is_empty();
+                let random = || (worker.random() >> u32::BITS) as u32;
+                let number = if is_random { random() } else { peer_balance::key_hash(key) };
+                self.number.set(number);
+                Chosen::Any
+            }
+        });
     }
 
     /// Whether the group that it asks for serves only those whose cookies name one of its peers,
@@ -125,7 +145,7 @@ impl AskedGroup {
 
     /// The peer that its cookie names cannot serve it: it chooses as those without a cookie.
     pub(super) fn leave_session(&self, worker: &mut Worker, conf: &GroupConf, key: &[u8]) {
-        self.chosen.set(otherwise(worker, conf, key));
+        self.choose_otherwise(worker, conf, key);
     }
 
     /// Whether the group that it asks for has peers in service.
@@ -140,7 +160,10 @@ impl AskedGroup {
             (Chosen::Other, Otherwise::Group(name)) => {
                 Some(Among::Group(GroupName::new(name.as_bytes())))
             }
-            (Chosen::Any(number), _) => Some(Among::Any(number)),
+            (Chosen::Any, _) => {
+                let number = u64::from(self.number.get());
+                Some(Among::Any(number << u32::BITS | number))
+            }
             (Chosen::Unresolved | Chosen::Nobody | Chosen::Other, _) => None,
         }
     }

@@ -12,7 +12,7 @@ use peer_zone::{
 };
 
 use super::{
-    asked_group::AskedGroup, copies::Copies, holder::Holder, keyed::Keyed, state::Upstream,
+    asked_group::AskedGroup, behind::Keyed, copies::Copies, holder::Holder, state::Upstream,
     tried::Tried,
 };
 use crate::{

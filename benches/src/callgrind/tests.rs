@@ -83,6 +83,14 @@ fn costs_go_to_whom_they_belong() {
 }
 
 #[test]
+fn what_the_allocator_calls_itself_is_counted_once() {
+    let text = TEXT.replace("fn=(2)\n4 100", "fn=(14) _mid_memalign.constprop.0\n4 100");
+    assert_ne!(text, TEXT);
+    let profile = parse(&text, "/build/module.so").expect("callgrind's format");
+    assert_eq!((profile.heap, profile.heap_calls), (600.0, 6.0));
+}
+
+#[test]
 fn a_tick_is_not_the_modules() {
     let text = TEXT.replace("cfn=(7) get", "cfn=(7) a::process::look");
     let profile = parse(&text, "/build/module.so").expect("callgrind's format");

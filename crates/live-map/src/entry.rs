@@ -5,11 +5,13 @@
 //! other cells   the next cell's number | words
 //! ```
 
+use text_words::{Text, WORD, word_count};
+
 use crate::{
     bits::{Head, Link, Next, Title},
     name::Kind,
     sync::{AtomicU64, Ordering},
-    text::{Text, WORD, lower, word_count},
+    text::lower,
 };
 
 /// Words of a cell: a line of the cache has as many, and a name of 24 bytes with a value of as many
@@ -49,7 +51,7 @@ impl<'a> Body<'a> {
 
     /// So many of its words from one on, if they are all in the first cell: most are.
     #[inline(always)]
-    fn near(self, from: usize, count: usize) -> Option<&'a [AtomicU64]> {
+    pub(crate) fn near(self, from: usize, count: usize) -> Option<&'a [AtomicU64]> {
         self.cell[FIRST..].get(from..from + count)
     }
 

@@ -1,6 +1,6 @@
 //! Hashes of texts.
 
-use crate::text::{Text, WORD, every};
+use text_words::{Text, WORD, every};
 
 /// What a hash depends on beside the text: an odd number without a pattern.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,7 @@
 //! Where the entries are that a name or a host leads to.
 
+use text_words::{Text, word_count};
+
 use crate::{
     bits::{Head, Link, Title},
     entry::{Body, Cell},
@@ -8,7 +10,7 @@ use crate::{
     layout::Layout,
     name::{Kind, MAX_NAME},
     sync::AtomicU64,
-    text::{Dots, SHORT, Text, word_count},
+    text::{Dots, SHORT},
 };
 
 /// Entries that are looked at in a chain: no writer makes a longer one, but words that are no map

@@ -7,6 +7,8 @@ use std::{
 
 use live_value::{Tag, TornRead};
 
+use text_words::word_count;
+
 use crate::{
     entry::{Body, CELL},
     hash::Seed,
@@ -15,7 +17,6 @@ use crate::{
     name::{Kind, Name},
     room::capacity,
     sync::{AtomicU64, Ordering},
-    text::word_count,
 };
 
 /// How often a reader begins again. Each time somebody has written to memory that an entry had
@@ -77,6 +78,14 @@ impl<'a> Found<'a> {
     pub fn copy_to(&self, into: &mut [u8]) {
         let length = self.len().min(into.len());
         self.body.copy_to(self.before, &mut into[..length]);
+    }
+
+    /// Its words, of eight bytes each with the first byte lowest, if they lie beside each other: of
+    /// a value of usual length. The last word has fewer bytes than the others, perhaps none.
+    #[must_use]
+    #[inline(always)]
+    pub fn words(&self) -> Option<&'a [AtomicU64]> {
+        self.body.near(self.before, word_count(self.length))
     }
 
     /// A copy of it.

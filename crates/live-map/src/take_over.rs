@@ -1,5 +1,7 @@
 //! What a writer finds when it begins.
 
+use text_words::Text;
+
 use crate::{
     bits::Link,
     entry::{cells_for, cells_of, zero},
@@ -10,7 +12,6 @@ use crate::{
     name::{Kind, MAX_NAME},
     room::{Cells, Room},
     sync::AtomicU64,
-    text::Text,
 };
 
 /// What the writer knows of the map.

@@ -18,13 +18,20 @@ pub(crate) fn slots(groups: usize) -> usize {
     (groups * 2).next_power_of_two().max(LEAST)
 }
 
-/// The slots at which a place may stand that has this hash, in order. There is one at least.
-#[inline]
-pub(crate) fn probe(index: &[Offset], hash: u32) -> impl Iterator<Item = Offset> {
+/// The place in an index that `is_it`, of those that may have this hash.
+#[inline(always)]
+pub(crate) fn find(index: &[Offset], hash: u32, is_it: impl Fn(Offset) -> bool) -> Option<Offset> {
     let mask = index.len().wrapping_sub(1);
-    let from = hash as usize;
-    let slots = (0..index.len()).map(move |step| index[from.wrapping_add(step) & mask]);
-    slots.take_while(|&place| place != Offset(0))
+    let mut slot = hash as usize;
+    for _ in 0..index.len() {
+        // There is a free slot.
+        let place = *index.get(slot & mask).filter(|&&place| place != Offset(0))?;
+        if is_it(place) {
+            return Some(place);
+        }
+        slot = slot.wrapping_add(1);
+    }
+    None
 }
 
 /// An index in the publisher's own memory; directories have copies of it.
@@ -136,7 +143,7 @@ mod tests {
                     there.insert(place);
                 }
                 for place in (0..60).map(Offset).filter(|place| place.0 > 0) {
-                    let found = probe(index.slots(), hash_of(place)).any(|it| it == place);
+                    let found = find(index.slots(), hash_of(place), |it| it == place).is_some();
                     prop_assert_eq!(found, there.contains(&place));
                 }
                 let taken = index.slots().iter().filter(|place| place.0 != 0).count();
@@ -157,8 +164,8 @@ mod tests {
             let old = Offset(*places.first().expect("one"));
             let new = Offset(old.0 + 60 * 5);
             index.replace(old, new, hash_of(old));
-            prop_assert!(probe(index.slots(), hash_of(old)).any(|it| it == new));
-            prop_assert!(!probe(index.slots(), hash_of(old)).any(|it| it == old));
+            prop_assert!(find(index.slots(), hash_of(old), |it| it == new).is_some());
+            prop_assert!(find(index.slots(), hash_of(old), |it| it == old).is_none());
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) unsafe extern "C" fn init_upstream(
         }
         // It stays where it is for as long as the cycle.
         upstream.name.set(Some(NonNull::from(&mut us.host)));
-        us.peer.init = Some(http::init);
+        us.peer.init = Some(http::init_of(conf));
         OK
     })
 }

@@ -9,10 +9,11 @@ use ngx::ffi::{
 };
 
 use crate::{
+    config::{GeoConf, MapConf, VariableConf},
     directives::{args::quietly, geo, live_variables::invalid_text, map, variable},
     http::{self, compile_text as compile},
-    live::LiveVariable,
-    nginx::callback::ConfResult,
+    live::{LiveVariable, VariableKind},
+    nginx::{callback::ConfResult, cycle_pool},
 };
 
 /// The handler of `etcd_variable`.
@@ -22,7 +23,7 @@ pub(super) unsafe extern "C" fn etcd_variable(
     _conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { variable::handle(cf, define) }
+    unsafe { variable::handle(cf, define::<VariableConf>) }
 }
 
 /// The handler of `etcd_geo`.
@@ -32,7 +33,7 @@ pub(super) unsafe extern "C" fn etcd_geo(
     _conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { geo::handle(cf, define) }
+    unsafe { geo::handle(cf, define::<GeoConf>) }
 }
 
 /// The handler of `etcd_map`.
@@ -42,7 +43,7 @@ pub(super) unsafe extern "C" fn etcd_map(
     _conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { map::handle(cf, define) }
+    unsafe { map::handle(cf, define::<MapConf>) }
 }
 
 /// Defines a variable of HTTP's.
@@ -51,7 +52,7 @@ pub(super) unsafe extern "C" fn etcd_map(
 ///
 /// Another directive or module has one of this name, or nginx cannot compile what its value is made
 /// of.
-fn define(
+fn define<K: VariableKind>(
     cf: &mut ngx_conf_t,
     directive: &'static Directive,
     (place, name): (usize, &str),
@@ -75,7 +76,10 @@ fn define(
             return Err(invalid_text(directive, text));
         }
     }
-    variable.get_handler = Some(http::live_variable);
+    // The directive knows of which kind its variables are, so that no request asks for it.
+    let of_kind = live.of_kind::<K>().and_then(|live| cycle_pool::allocate(cf, live));
+    let live = of_kind.ok_or_else(|| directive.no_memory())?;
+    variable.get_handler = Some(http::live_variable::<K>);
     variable.data = (&raw const *live).addr();
     Ok(())
 }

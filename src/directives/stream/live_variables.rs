@@ -6,10 +6,12 @@ use directive_table::{ConfError, Directive};
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t};
 
 use crate::{
+    config::{GeoConf, MapConf, VariableConf},
     directives::{args::quietly, geo, live_variables::invalid_text, map, variable},
-    live::LiveVariable,
+    live::{LiveVariable, VariableKind},
     nginx::{
         callback::ConfResult,
+        cycle_pool,
         stream::{NGX_STREAM_VAR_NOCACHEABLE, add_variable},
     },
     stream::{self, compile_text as compile},
@@ -22,7 +24,7 @@ pub(super) unsafe extern "C" fn etcd_variable(
     _conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { variable::handle(cf, define) }
+    unsafe { variable::handle(cf, define::<VariableConf>) }
 }
 
 /// The handler of `etcd_geo`.
@@ -32,7 +34,7 @@ pub(super) unsafe extern "C" fn etcd_geo(
     _conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { geo::handle(cf, define) }
+    unsafe { geo::handle(cf, define::<GeoConf>) }
 }
 
 /// The handler of `etcd_map`.
@@ -42,7 +44,7 @@ pub(super) unsafe extern "C" fn etcd_map(
     _conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { map::handle(cf, define) }
+    unsafe { map::handle(cf, define::<MapConf>) }
 }
 
 /// Defines a variable of stream's.
@@ -51,7 +53,7 @@ pub(super) unsafe extern "C" fn etcd_map(
 ///
 /// Another directive or module has one of this name, or nginx cannot compile what its value is made
 /// of.
-fn define(
+fn define<K: VariableKind>(
     cf: &mut ngx_conf_t,
     directive: &'static Directive,
     (place, name): (usize, &str),
@@ -75,7 +77,10 @@ fn define(
             return Err(invalid_text(directive, text));
         }
     }
-    variable.get_handler = Some(stream::live_variable);
+    // The directive knows of which kind its variables are, so that no request asks for it.
+    let of_kind = live.of_kind::<K>().and_then(|live| cycle_pool::allocate(cf, live));
+    let live = of_kind.ok_or_else(|| directive.no_memory())?;
+    variable.get_handler = Some(stream::live_variable::<K>);
     variable.data = (&raw const *live).addr();
     Ok(())
 }

@@ -14,9 +14,15 @@ use crate::{
     upstream::{
         AskedGroup, Copies, Holder, Tried, Upstream,
         asker::{Asker, First},
-        keyed::Keyed,
+        behind::Keyed,
     },
 };
+
+/// Whether the upstream has groups: that is settled before its first request.
+#[inline(always)]
+fn has_groups(peer: &RequestPeer) -> bool {
+    peer.upstream.extras.get().has(Extras::GROUP)
+}
 
 impl Asker for RequestPeer {
     type Nginx = ngx_http_request_t;
@@ -39,16 +45,15 @@ impl Asker for RequestPeer {
 
     #[inline(always)]
     fn keyed(&self) -> Option<&Keyed> {
-        // SAFETY: `make` has written it behind this, and nobody makes a `&mut` to it.
-        self.keyed.map(|keyed| unsafe { keyed.as_ref() })
+        // SAFETY: `make` has written it behind this, or `make_grouped` if the upstream has groups;
+        // nobody makes a `&mut` to it.
+        unsafe { self.behind.keyed(has_groups(self)) }
     }
 
     #[inline(always)]
     fn group(&self) -> Option<&AskedGroup> {
-        // An upstream's groups are settled before its first request.
-        let keyed = self.keyed.filter(|_| self.upstream.extras.get().has(Extras::GROUP))?;
-        // SAFETY: `make` has written it there if the upstream has groups.
-        Some(unsafe { Keyed::group(keyed) })
+        // SAFETY: as above.
+        has_groups(self).then(|| unsafe { self.behind.group() }).flatten()
     }
 
     #[inline(always)]

@@ -13,9 +13,15 @@ use crate::{
     upstream::{
         AskedGroup, Copies, Holder, Tried, Upstream,
         asker::{Asker, First},
-        keyed::Keyed,
+        behind::Keyed,
     },
 };
+
+/// Whether the upstream has groups: that is settled before its first session.
+#[inline(always)]
+fn has_groups(peer: &SessionPeer) -> bool {
+    peer.upstream.settings().group.is_some()
+}
 
 impl Asker for SessionPeer {
     type Nginx = ngx_stream_session_t;
@@ -37,16 +43,15 @@ impl Asker for SessionPeer {
 
     #[inline(always)]
     fn keyed(&self) -> Option<&Keyed> {
-        // SAFETY: `make` has written it behind this, and nobody makes a `&mut` to it.
-        self.keyed.map(|keyed| unsafe { keyed.as_ref() })
+        // SAFETY: `make` has written it behind this, or `make_grouped` if the upstream has groups;
+        // nobody makes a `&mut` to it.
+        unsafe { self.behind.keyed(has_groups(self)) }
     }
 
     #[inline(always)]
     fn group(&self) -> Option<&AskedGroup> {
-        // An upstream's groups are settled before its first request.
-        let keyed = self.keyed.filter(|_| self.upstream.settings().group.is_some())?;
-        // SAFETY: `make` has written it there if the upstream has groups.
-        Some(unsafe { Keyed::group(keyed) })
+        // SAFETY: as above.
+        has_groups(self).then(|| unsafe { self.behind.group() }).flatten()
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use crate::{
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a
 /// structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x10");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x11");
 
 /// Why the list was made again; an index into the counters of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -164,7 +164,7 @@ impl Worker {
     }
 
     /// As [`plain_table`](Self::plain_table), of a group that has nothing of its own.
-    #[inline(never)]
+    #[inline(always)]
     fn plain_group(&mut self, name: GroupName<'_>) -> Option<(Table<'_>, NonZeroU64)> {
         if self.exhausted.is_some() {
             return None;

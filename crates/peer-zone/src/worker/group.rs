@@ -46,7 +46,7 @@ struct Directory<'w> {
 
 impl<'w> Table<'w> {
     /// Goes on to a table that this one, which stays pinned for it, names.
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, table: Offset) {
         let zone = self.zone;
         let header: &'w TableHeader = zone.group_header(table);
@@ -63,7 +63,7 @@ impl<'w> Table<'w> {
     }
 
     /// The group of this name, of a directory; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn into_group(mut self, name: GroupName<'_>) -> Option<Self> {
         let table = self.zone.find_group(self.place, self.header, name)?;
         self.enter(table);
@@ -120,7 +120,7 @@ impl<'w> Table<'w> {
     }
 
     /// A request chooses among the peers of this table, which is that of a group.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note_group(&self) {
         self.worker.last_group.set(self.picked_group());
         self.worker.last_tries.set(self.in_service());

@@ -2,7 +2,7 @@
 
 use super::Zone;
 use crate::{
-    group_index::probe,
+    group_index::find,
     group_name::GroupName,
     layout::{Section, TableHeader},
     memory::Offset,
@@ -12,7 +12,7 @@ impl Zone {
     /// A section of the table at `at` whose items are places.
     ///
     /// The table is pinned for `'a`, as for all functions here, or the caller is the publisher.
-    #[inline]
+    #[inline(always)]
     fn places_in<'a>(&self, at: Offset, section: Section) -> &'a [Offset] {
         if section.offset == 0 {
             return &[];
@@ -56,20 +56,20 @@ impl Zone {
 
     /// The table of the group of this name in a directory. No group has an empty name that can be
     /// asked for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_group(
         &self,
         at: Offset,
         header: &TableHeader,
         name: GroupName<'_>,
     ) -> Option<Offset> {
-        let is_it = |&table: &Offset| {
+        if name.bytes().is_empty() {
+            return None;
+        }
+        find(self.places_in(at, header.index), name.hash(), |table| {
             self.group_header(table).name_hash == name.hash()
                 && self.group_name(table) == name.bytes()
-        };
-        let index = self.places_in(at, header.index);
-        let found = probe(index, name.hash()).find(is_it);
-        found.filter(|_| !name.bytes().is_empty())
+        })
     }
 
     /// Of the groups whose names have this hash, the table of the one whose positions lie there.
@@ -80,11 +80,10 @@ impl Zone {
         hash: u32,
         positions: Offset,
     ) -> Option<Offset> {
-        let is_it = |&table: &Offset| {
+        find(self.places_in(at, header.index), hash, |table| {
             let header = self.group_header(table);
             header.name_hash == hash && header.positions == positions
-        };
-        probe(self.places_in(at, header.index), hash).find(is_it)
+        })
     }
 
     /// The table and, if it is a directory, those of all groups before it; each with the places of
