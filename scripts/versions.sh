@@ -6,6 +6,7 @@
 #     scripts/versions.sh                           every test on each Debian
 #     scripts/versions.sh grpc:: drain::            those with one of these in their names
 #     scripts/versions.sh --part                    some of each subject, in about a minute
+#     scripts/versions.sh --prepare-part            makes the root directories for these, no more
 #     VERSIONS='debian-13 /path/to/nginx/objs' scripts/versions.sh
 #     VERSIONS=nginx-src scripts/versions.sh        the nginx of the crate nginx-src, built here
 #
@@ -32,13 +33,15 @@ target_folder=${CARGO_TARGET_DIR:-$project/target}
 
 names=("$@")
 what=selected
+prepares_only=false
 case ${1:-} in
 '') what=whole ;;
+--prepare-part) what=part prepares_only=true ;;
 --part)
     names=("${part[@]}" "${@:2}")
     [ $# -gt 1 ] || what=part
     ;;
--*) fail "usage: [VERSIONS='NAME...'] $0 [--part] [TEST...]" \
+-*) fail "usage: [VERSIONS='NAME...'] $0 [--part | --prepare-part] [TEST...]" \
     "NAME: ${!suite_of[*]}, nginx-src, or the path of a directory objs" ;;
 esac
 
@@ -205,6 +208,7 @@ run() {
         # One that was made for fewer tests is made again.
         [ -x "$root/usr/bin/$needed" ] || make_root "${suite_of[$name]}" "$root"
         configure "$name" "$root"
+        ! $prepares_only || return 0
         before=(inside "$root" env)
         nginx=$(inside "$root" nginx -v 2>&1)
         etcd=$(inside "$root" etcd --version)
@@ -249,6 +253,10 @@ for version in "${versions[@]}"; do
     (run "$version") &
     wait $! || failed+=("$version")
 done
+if $prepares_only; then
+    [ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"
+    exit
+fi
 {
     say "["
     separator=''
