@@ -133,7 +133,7 @@ async fn key_of_a_node_that_hangs_is_removed_and_comes_back() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     let address = node.address().to_string();
     let check = format!("http://{address}/healthz");
-    let arguments = ["--check", &check, "--check-timeout", "200ms", "--rise", "2"];
+    let arguments = ["--check", &check, "--check-timeout", "1s", "--rise", "2"];
     let program = announce(&etcd.url(), &address, &arguments)?;
     value_is(&etcd, &address).await?;
     // It accepts connections, and does not answer.

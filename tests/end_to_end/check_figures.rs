@@ -62,7 +62,13 @@ async fn checks_are_counted_with_the_last_error() -> Result<()> {
     assert_eq!(up["checks"]["last_error"], "status 503");
     let made = up["checks"]["made"].as_u64().ok_or("no checks")?;
     nginx.reload().await?;
-    signal(nginx.watcher().await?, nix::sys::signal::Signal::SIGKILL)?;
+    let watcher = eventually(SOON, "a new worker watches", async || {
+        let watcher = nginx.watcher().await?;
+        ensure!(nginx.workers()?.contains(&watcher), "{watcher} is an old one");
+        Ok(watcher)
+    })
+    .await?;
+    signal(watcher, nix::sys::signal::Signal::SIGKILL)?;
     let after =
         becomes(nginx, "n1", "is checked on", |peer| peer["checks"]["made"].as_u64() > Some(made))
             .await?;

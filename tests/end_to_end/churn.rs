@@ -37,7 +37,10 @@ async fn change(router: &Router, changer: usize, step: usize) -> Result<()> {
 async fn changes(router: &Router, changer: usize) -> Result<usize> {
     let share = TIME.as_secs() as usize * CHANGES_PER_SECOND as usize / CHANGERS;
     let (start, mut step) = (Instant::now(), 0);
-    let mut tick = tokio::time::interval(Duration::from_secs(CHANGERS as u64) / CHANGES_PER_SECOND);
+    let every = Duration::from_secs(CHANGERS as u64) / CHANGES_PER_SECOND;
+    // They take turns.
+    let first = tokio::time::Instant::now() + every * changer as u32 / CHANGERS as u32;
+    let mut tick = tokio::time::interval_at(first, every);
     while start.elapsed() < TIME || step < share || step % 4 != 0 {
         ensure!(start.elapsed() < LONGEST, "{step} changes in {:?}", start.elapsed());
         tick.tick().await;

@@ -184,7 +184,10 @@ impl World {
         let mut workers = nginx.workers()?;
         let all: Vec<i32> = workers.iter().copied().chain(nginx.old_workers()?).collect();
         let victim = all[self.random.below(all.len() as u64) as usize];
-        signal(victim, Signal::SIGKILL)?;
+        if let Err(error) = signal(victim, Signal::SIGKILL) {
+            // An old worker may have ended by itself meanwhile.
+            ensure!(!running(victim), "{error}");
+        }
         eventually(SOON, "another worker in its place", async || {
             workers = nginx.workers()?;
             ensure!(!workers.contains(&victim) && workers.len() == WORKERS, "{workers:?}");

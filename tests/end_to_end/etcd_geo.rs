@@ -282,7 +282,12 @@ async fn held_networks_stay_over_reloads_when_the_new_etcd_has_come_further() ->
     while router.etcd.put("/elsewhere", "").await? <= before {}
     for _ in 0..2 {
         router.nginx.reload().await?;
-        let watcher = router.nginx.watcher().await?;
+        let watcher = eventually(SOON, "a new worker watches", async || {
+            let watcher = router.nginx.watcher().await?;
+            ensure!(router.nginx.workers()?.contains(&watcher), "{watcher} is an old one");
+            Ok(watcher)
+        })
+        .await?;
         signal(watcher, Signal::SIGKILL)?;
         router.nginx.watcher().await?;
         // Taken by the new watcher, and no network.

@@ -157,6 +157,8 @@ async fn malformed_value_changes_nothing() -> Result<()> {
     }
     // The same value again is no news, also to a watcher that has just taken over.
     etcd.put(KEY, [b'x'; 4097]).await?;
+    // What the watcher has not logged when it is killed, nobody logs.
+    nginx.wait_for_log_lines("rejected", 5).await?;
     signal(nginx.watcher().await?, Signal::SIGKILL)?;
     let longest = "y".repeat(4096);
     etcd.put(KEY, &longest).await?;
@@ -212,15 +214,15 @@ async fn value_stays_at_first_when_etcd_is_wiped() -> Result<()> {
         variable.set && variable.held.is_some_and(|left| left > 30.0 && left <= 60.0),
         "{variable:?}"
     );
+    // What the watcher has not logged when it is killed, nobody logs.
+    let wiped = "etcd was wiped or restored from a backup and has no key";
+    router.nginx.wait_for_log(wiped).await?;
     // Another watcher sees the same, and goes on with what is left of the time.
     signal(router.nginx.watcher().await?, Signal::SIGKILL)?;
     router.nginx.watcher().await?;
     all_show(&router.nginx, "value-19").await?;
     assert!(shown(&router.nginx).await?.held <= variable.held);
-    router
-        .nginx
-        .wait_for_log_lines("etcd was wiped or restored from a backup and has no key", 1)
-        .await?;
+    router.nginx.wait_for_log_lines(wiped, 1).await?;
 
     router.etcd.put(KEY, "again").await?;
     all_show(&router.nginx, "again").await?;

@@ -59,9 +59,7 @@ impl Pair {
 }
 
 fn visible(configuration: Configuration, location: &str) -> Configuration {
-    configuration
-        .location("add_header X-Tried $upstream_addr always; proxy_read_timeout 1s;")
-        .location(location)
+    configuration.location("add_header X-Tried $upstream_addr always;").location(location)
 }
 
 fn sorted(mut seen: Vec<(u16, usize)>) -> Vec<(u16, usize)> {
@@ -199,7 +197,7 @@ async fn proxy_next_upstream_and_its_tries_are_kept() -> Result<()> {
 
 #[tokio::test]
 async fn peer_that_hangs_is_left_after_the_timeout() -> Result<()> {
-    let pair = Pair::start("max_fails=1 fail_timeout=60s", "").await?;
+    let pair = Pair::start("max_fails=1 fail_timeout=60s", "proxy_read_timeout 1s;").await?;
     pair.set_fault(0, Fault::Hang);
     let [ours, stock] = pair.ask("/", 6).await?;
     assert_eq!(sorted(ours), sorted(stock));

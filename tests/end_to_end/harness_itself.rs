@@ -21,7 +21,12 @@ async fn nginx_serves_http_and_websocket_and_leaves_nothing_behind() -> Result<(
 
     let before = nginx.workers()?;
     nginx.reload().await?;
-    assert_eq!(nginx.old_workers()?, [session.worker()], "the session keeps one old worker");
+    eventually(SOON, "the session keeps one old worker", async || {
+        let old = nginx.old_workers()?;
+        ensure!(old == [session.worker()], "{old:?}");
+        Ok(())
+    })
+    .await?;
     session.echo("still there").await?;
     session.close().await?;
     eventually(SOON, "the old workers end", async || {

@@ -79,11 +79,19 @@ async fn ask(nginx: &Nginx, nodes: &[TimedNode], times: u64) -> Result<Vec<u64>>
 async fn requests_go_to_the_quickest_peer() -> Result<()> {
     for method in METHODS {
         let times = [(150 * MS, NONE), (2 * MS, NONE), (300 * MS, NONE)];
-        let timed = Timed::start(method, &times).await?;
-        let counts = ask(&timed.nginx, &timed.nodes, REQUESTS).await?;
         let few = 1..=TOLERANCE;
-        assert!(few.contains(&counts[0]) && few.contains(&counts[2]), "{method}: {counts:?}");
-        timed.nginx.check_log()?;
+        let mut seen = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let timed = Timed::start(method, &times).await?;
+            let counts = ask(&timed.nginx, &timed.nodes, REQUESTS).await?;
+            timed.nginx.check_log()?;
+            if few.contains(&counts[0]) && few.contains(&counts[2]) {
+                seen.clear();
+                break;
+            }
+            seen.push(counts);
+        }
+        assert!(seen.is_empty(), "{method}: {seen:?}");
     }
     Ok(())
 }
@@ -91,16 +99,25 @@ async fn requests_go_to_the_quickest_peer() -> Result<()> {
 #[tokio::test]
 async fn header_and_last_byte_prefer_different_peers() -> Result<()> {
     for (method, quickest) in [("least_time header", 0), ("least_time last_byte", 1)] {
-        let timed = Timed::start(method, &[(2 * MS, 400 * MS), (150 * MS, NONE)]).await?;
-        let counts = ask(&timed.nginx, &timed.nodes, REQUESTS / 2).await?;
-        assert!(counts[1 - quickest] <= TOLERANCE, "{method}: {counts:?}");
-        let peers = timed.nginx.upstream().await?.peers;
-        let times = [(peers[0].header_time, 0.0), (peers[0].response_time, 0.4)];
-        for (time, expected) in times {
-            let time = time.ok_or_else(|| format!("{method}: no time of {:?}", peers[0]))?;
-            assert!((expected..expected + 0.13).contains(&time), "{method}: {:?}", peers[0]);
+        let mut seen = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let timed = Timed::start(method, &[(2 * MS, 400 * MS), (150 * MS, NONE)]).await?;
+            let counts = ask(&timed.nginx, &timed.nodes, REQUESTS / 2).await?;
+            timed.nginx.check_log()?;
+            let peer = timed.nginx.upstream().await?.peers.remove(0);
+            let is_near = |time: Option<f64>, expected: f64| {
+                time.is_some_and(|time| (expected..expected + 0.13).contains(&time))
+            };
+            if counts[1 - quickest] <= TOLERANCE
+                && is_near(peer.header_time, 0.0)
+                && is_near(peer.response_time, 0.4)
+            {
+                seen.clear();
+                break;
+            }
+            seen.push((counts, peer));
         }
-        timed.nginx.check_log()?;
+        assert!(seen.is_empty(), "{method}: {seen:?}");
     }
     Ok(())
 }

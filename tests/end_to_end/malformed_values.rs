@@ -85,6 +85,7 @@ async fn malformed_value_is_logged_once_and_the_last_good_peer_stays() -> Result
         }
     }
     let after = nginx.applied(revision).await?;
+    nginx.wait_for_log_lines("\" rejected: ", table.len()).await?;
     for (name, _) in &table {
         let lines = lines(nginx, name);
         assert_eq!(lines.len(), 1, "{name}: {lines:?}");
@@ -147,7 +148,7 @@ async fn another_malformed_value_is_logged_again() -> Result<()> {
     for value in ["127.0.0.1:80 weight=-1", "127.0.0.1:80 weight=-5"] {
         nginx.applied(etcd.put(key("n0"), value).await?).await?;
     }
-    assert_eq!(lines(nginx, "n0").len(), 2, "{}", nginx.log());
+    nginx.wait_for_log_lines(&format!("key \"{}\" rejected: ", key("n0")), 2).await?;
     let upstream = nginx.upstream().await?;
     assert_eq!((upstream.rejected.len(), upstream.rejected_total), (1, 2));
     assert!(upstream.rejected[0].reason.contains("-5"), "{upstream:?}");

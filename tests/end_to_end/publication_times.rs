@@ -31,6 +31,13 @@ async fn changes_are_timed_though_nobody_asks() -> Result<()> {
     for number in 1..=CHANGES {
         let revision = etcd.put(key("n0"), format!("10.0.0.1:80 weight={number}")).await?;
         nginx.applied(revision).await?;
+        // Of several that no worker has seen yet only the first is timed.
+        eventually(SOON, "a worker has seen the change", async || {
+            let (seen, _) = count_and_sum(&upstream_status(&nginx).await?["event_to_seen"])?;
+            ensure!(seen == number, "{seen} of {number}");
+            Ok(())
+        })
+        .await?;
     }
     let took = changing.passed().as_secs_f64();
     // What changes nothing is not timed.
@@ -52,6 +59,8 @@ async fn changes_are_timed_though_nobody_asks() -> Result<()> {
 async fn times_survive_a_reload_and_a_killed_watcher() -> Result<()> {
     let etcd = Etcd::start().await?;
     let nginx = Nginx::start(Configuration::firehose(&etcd).workers(2)).await?;
+    // What comes with a list is not timed.
+    nginx.applied(etcd.revision().await?).await?;
     let mut last = 0;
     for step in 1..=3_u64 {
         let revision = etcd.put(key("n0"), format!("10.0.0.1:80 weight={step}")).await?;

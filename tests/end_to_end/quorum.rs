@@ -127,7 +127,8 @@ async fn each_in_turn(fault: Fault) -> Result<()> {
     for round in 0..MEMBERS {
         let victim = setting.followed().await?;
         if round == 0 {
-            setting.etcd.make_leader(victim).await?;
+            eventually(AGREED, "the member leads", async || setting.etcd.make_leader(victim).await)
+                .await?;
         }
         let others: Vec<_> = (0..MEMBERS).filter(|&member| member != victim).collect();
         setting.strike(fault, victim).await?;

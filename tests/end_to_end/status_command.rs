@@ -63,9 +63,19 @@ async fn upstream_in_stream_has_sessions() -> Result<()> {
     .await
 }
 
+/// The watch stands a moment after its list.
+async fn followed(nginx: &Nginx) -> Result<()> {
+    eventually(SOON, "etcd is followed", async || {
+        ensure!(nginx.upstream().await?.connected, "not yet");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_router_that_is_well_is_shown_with_its_peers() -> Result<()> {
     let router = Router::start(1, 2).await?;
+    followed(&router.nginx).await?;
     router.nginx.get("/").await?;
     let said = status(&["--url", &url(&router.nginx)]).await?;
     assert!(said.code == 0 && said.error.is_empty(), "{said:?}");
@@ -110,6 +120,7 @@ async fn what_is_wrong_is_told_and_changes_the_exit_code() -> Result<()> {
     })
     .await?;
     let place = url(&router.nginx);
+    followed(&router.nginx).await?;
     router.nodes.remove(1).stop().await;
     let said = eventually(SOON, "a peer fails its checks", async || {
         let said = status(&["--url", &place]).await?;
@@ -176,6 +187,9 @@ async fn several_routers_stand_side_by_side() -> Result<()> {
     let router = Router::start(1, 2).await?;
     let second = Nginx::start(Configuration::firehose(&router.etcd).workers(1)).await?;
     second.wait_for_peer("n1").await?;
+    for nginx in [&router.nginx, &second] {
+        followed(nginx).await?;
+    }
     let _session = Session::open(&second.address(), "/ws").await?;
     let (one, other) = (url(&router.nginx), url(&second));
     let both = format!("{one},{other}");
@@ -209,6 +223,11 @@ async fn the_router_of_this_machine_is_found_by_its_socket() -> Result<()> {
     etcd.register(std::slice::from_ref(&node)).await?;
     let served = Served::start(&etcd.url(), &[]).await?;
     served.wait_for_keys(&["n0"]).await?;
+    eventually(SOON, "etcd is followed", async || {
+        ensure!(served.status()?.upstreams["firehose"].connected, "not yet");
+        Ok(())
+    })
+    .await?;
     let run = served.folder().join("run").display().to_string();
     let said = status(&["--run-dir", &run]).await?;
     assert!(said.code == 0 && said.has(&["n0", &node.address().to_string(), "up"]), "{said:?}");
@@ -233,6 +252,7 @@ async fn routers_are_asked_over_tls_as_well() -> Result<()> {
             ssl_certificate_key {private}; location /etcd {{ etcd_status; }} }}"
     );
     let router = Router::with(1, |etcd| Configuration::firehose(etcd).http(&server)).await?;
+    followed(&router.nginx).await?;
     let place = format!("https://127.0.0.1:{port}");
     let said = status(&["--url", &place, "--cacert", &trusted]).await?;
     assert!(said.code == 0 && said.has(&["n0", "up"]), "{said:?}");

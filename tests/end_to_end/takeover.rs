@@ -199,14 +199,20 @@ async fn watcher_that_is_halted_for_a_moment_goes_on() -> Result<()> {
     let router = Router::start(2, 1).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let halted = watcher(nginx, 0).await?;
+    let mut longest = Duration::ZERO;
     for _ in 0..4 {
+        let began = Instant::now();
         signal(halted, Signal::SIGSTOP)?;
         tokio::time::sleep(Duration::from_millis(500)).await;
         signal(halted, Signal::SIGCONT)?;
+        longest = longest.max(began.elapsed());
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
     nginx.applied(etcd.put(key("n1"), "127.0.0.1:1 down").await?).await?;
-    assert_eq!(nginx.status().await?.watcher_pid, Some(halted));
+    // If the machine stood still meanwhile, the halt was no moment.
+    if longest < Duration::from_secs(1) {
+        assert_eq!(nginx.status().await?.watcher_pid, Some(halted));
+    }
     Ok(())
 }
 

@@ -88,8 +88,14 @@ impl Setting {
         let workers = self.router.nginx.workers()?;
         let node = Node::start("late").await?;
         self.router.etcd.register(std::slice::from_ref(&node)).await?;
-        let upstream = self.router.settled().await?;
-        assert_eq!(upstream.trouble, None);
+        self.router.settled().await?;
+        // The report is published a moment after the list.
+        let upstream = eventually(SOON, "the trouble is over", async || {
+            let upstream = self.router.nginx.upstream().await?;
+            ensure!(upstream.trouble.is_none(), "{:?}", upstream.trouble);
+            Ok(upstream)
+        })
+        .await?;
         assert_eq!(upstream.endpoint, Some(self.router.etcd.url()));
         self.router.etcd.delete(&key("late")).await?;
         self.router.settled().await?;

@@ -54,7 +54,14 @@ impl Setting {
         let workers = nginx.workers()?;
         let node = Node::start("late").await?;
         self.router.etcd.register(std::slice::from_ref(&node)).await?;
-        assert_eq!(self.router.settled().await?.trouble, None);
+        self.router.settled().await?;
+        // The report is published a moment after the list.
+        eventually(SOON, "the trouble is over", async || {
+            let upstream = self.router.nginx.upstream().await?;
+            ensure!(upstream.trouble.is_none(), "{:?}", upstream.trouble);
+            Ok(())
+        })
+        .await?;
         self.router.etcd.delete(&key("late")).await?;
         self.router.settled().await?;
         assert_eq!(nginx.workers()?, workers);

@@ -6,6 +6,7 @@ mod status;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
@@ -238,7 +239,9 @@ impl Nginx {
     pub async fn reload(&self) -> Result<()> {
         let before = self.workers()?;
         self.signal(Signal::SIGHUP)?;
-        eventually(SOON, "new workers", async || {
+        // Each worker that starts wakes all others.
+        let starts = Duration::from_millis(200) * self.configuration.worker_count() as u32;
+        eventually(SOON + starts, "new workers", async || {
             let now = self.workers()?;
             let new = now.iter().all(|pid| !before.contains(pid));
             ensure!(

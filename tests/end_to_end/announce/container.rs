@@ -190,14 +190,14 @@ async fn node_is_checked_where_it_was_while_docker_does_not_answer() -> Result<(
         (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
     docker.publishes("127.0.0.1", port_of(&node)?);
     let arguments =
-        ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
+        ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "30", "--drain", "0"];
     let checks = [
         "--check",
         "http:///healthz",
         "--check-interval",
         "50ms",
         "--check-timeout",
-        "500ms",
+        "2s",
         "--fall",
         "2",
     ];
@@ -263,14 +263,14 @@ async fn node_is_removed_only_where_docker_says_so() -> Result<()> {
     let (etcd, docker, node) =
         (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
     let arguments =
-        ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
+        ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "30", "--drain", "0"];
     let checks = [
         "--check",
         "http:///healthz",
         "--check-interval",
         "50ms",
         "--check-timeout",
-        "500ms",
+        "4s",
         "--fall",
         "2",
     ];

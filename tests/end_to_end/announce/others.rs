@@ -43,10 +43,10 @@ async fn second_announcer_waits_until_the_first_ends() -> Result<()> {
 async fn second_announcer_takes_over_from_a_killed_one_without_a_gap() -> Result<()> {
     let (etcd, [one, two], _nodes) = two_nodes().await?;
     // Its whole life is watched: there must be no moment without the key.
-    let mut first = announce(&etcd.url(), &one, &["--ttl", "6"])?;
+    let mut first = announce(&etcd.url(), &one, &["--ttl", "12"])?;
     value_is(&etcd, &one).await?;
     let created = etcd.create_revision(&key("node")).await?;
-    let second = announce(&etcd.url(), &two, &["--ttl", "6"])?;
+    let second = announce(&etcd.url(), &two, &["--ttl", "12"])?;
     second.wait_for_log("is held by another announcer").await?;
     first.kill().await?;
     value_is(&etcd, &two).await?;
@@ -57,16 +57,16 @@ async fn second_announcer_takes_over_from_a_killed_one_without_a_gap() -> Result
 #[tokio::test]
 async fn take_over_does_not_wait_and_the_first_does_not_fight() -> Result<()> {
     let (etcd, [one, two], _nodes) = two_nodes().await?;
-    let first = announce(&etcd.url(), &one, &[])?;
+    let first = announce(&etcd.url(), &one, &["--ttl", "6"])?;
     value_is(&etcd, &one).await?;
-    let mut second = announce(&etcd.url(), &two, &["--take-over"])?;
+    let mut second = announce(&etcd.url(), &two, &["--take-over", "--ttl", "6"])?;
     value_is(&etcd, &two).await?;
     second.wait_for_log("is taken over from another announcer").await?;
     first.wait_for_log("was taken over by another announcer").await?;
     let (revision, began) = (etcd.revision().await?, std::time::Instant::now());
     eventually(GONE + SOON, "nobody fights", async || {
         assert_eq!(etcd.revision().await?, revision);
-        ensure!(began.elapsed().as_secs() > TTL as u64 + 1, "{:?}", began.elapsed());
+        ensure!(began.elapsed().as_secs() > 2 * TTL as u64 + 1, "{:?}", began.elapsed());
         Ok(())
     })
     .await?;

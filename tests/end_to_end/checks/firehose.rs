@@ -75,7 +75,7 @@ async fn firehose_node_is_announced_as_long_as_it_answers_head() -> Result<()> {
     let (url, head) = (etcd.url(), ("ANNOUNCE_CHECK_METHOD", "HEAD"));
     let often = [
         ("ANNOUNCE_CHECK_INTERVAL", "50ms"),
-        ("ANNOUNCE_CHECK_TIMEOUT", "300ms"),
+        ("ANNOUNCE_CHECK_TIMEOUT", "1s"),
         ("ANNOUNCE_FALL", "2"),
         ("ANNOUNCE_RISE", "2"),
         ("ETCD_ENDPOINTS", &url),
@@ -89,7 +89,7 @@ async fn firehose_node_is_announced_as_long_as_it_answers_head() -> Result<()> {
         .await
     };
     let by_get = Program::start(&arguments, &often)?;
-    by_get.wait_for_log("the node does not answer yet: timed out after 300ms").await?;
+    by_get.wait_for_log("the node does not answer yet: timed out after 1s").await?;
     assert_eq!(etcd.look_up(&key("node")).await?, None);
     drop(by_get);
     let by_head = Program::start(&arguments, &[&often[..], &[head]].concat())?;

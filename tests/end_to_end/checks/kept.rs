@@ -11,6 +11,8 @@ async fn failed_check_stays_over_a_takeover() -> Result<()> {
     let (nginx, ill) = (&router.nginx, &router.nodes[0]);
     ill.set_health(500);
     becomes(nginx, "n0", "unhealthy").await?;
+    // A watcher that is killed before says nothing of it.
+    nginx.wait_for_log("is unhealthy").await?;
     let requests = nginx.upstream().await?.peer("n0").ok_or("no n0")?.requests;
     for _ in 0..2 {
         let victim = nginx.watcher().await?;

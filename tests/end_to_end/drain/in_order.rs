@@ -23,9 +23,17 @@ const LARGE: u64 = 100;
 const UPGRADE: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// Lets a node say much at clients that do not read, and gives the number of the last broadcast.
-fn say_much(node: &Node, count: u64) -> u64 {
-    (0..count).fold(0, |_, _| node.broadcast(TEXT))
+/// Lets a node say much at clients that do not read, waits until its system has all of it, and
+/// gives the number of the last broadcast. A node that is still writing may pause for longer than
+/// is waited for it.
+async fn say_much(node: &Node, count: u64) -> Result<u64> {
+    let last = (0..count).fold(0, |_, _| node.broadcast(TEXT));
+    eventually(SOON, "the node's system has taken all of it", async || {
+        let sessions = node.sessions();
+        ensure!(sessions.iter().all(|session| session.sent == last), "{sessions:?} of {last}");
+        Ok(last)
+    })
+    .await
 }
 
 /// The session got everything up to this broadcast, and then the end.
@@ -45,7 +53,7 @@ async fn client_that_reads_late_gets_all_that_the_node_has_sent() -> Result<()> 
         let session = &fleet.sessions()[0];
         session.echo("hello").await?;
         session.stop_reading();
-        let last = say_much(&router.nodes[0], LARGE);
+        let last = say_much(&router.nodes[0], LARGE).await?;
         router.nginx.applied(router.etcd.delete(&key("n0")).await?).await?;
         router.nginx.wait_for_log("peer \"n0\": closing 1 ").await?;
         session.read_on();
@@ -88,7 +96,7 @@ async fn client_that_reads_late_gets_all_that_came_with_tls() -> Result<()> {
     let session = &fleet.sessions()[0];
     session.echo("hello").await?;
     session.stop_reading();
-    let last = say_much(&node, LARGE);
+    let last = say_much(&node, LARGE).await?;
     nginx.applied(etcd.delete(&key("tls")).await?).await?;
     nginx.wait_for_log("peer \"tls\": closing 1 ").await?;
     session.read_on();
@@ -257,7 +265,7 @@ async fn sessions_that_wait_make_no_others_late() -> Result<()> {
     for session in slow.sessions() {
         session.stop_reading();
     }
-    let last = say_much(node, MUCH);
+    let last = say_much(node, MUCH).await?;
     others.received(last).await?;
     let _other = join(&router, "n1").await?;
     let begin = Instant::now();

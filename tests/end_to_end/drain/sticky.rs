@@ -64,7 +64,8 @@ async fn cookie_of_a_draining_peer_is_honoured_until_the_timeout() -> Result<()>
 
 #[tokio::test]
 async fn request_by_a_cookie_is_closed_with_the_rest() -> Result<()> {
-    let (router, own, other) = stuck("timeout=1s spread=0").await?;
+    const LONGER: Duration = Duration::from_secs(4);
+    let (router, own, other) = stuck("timeout=4s spread=0").await?;
     let begin = Instant::now();
     router.nginx.applied(put(&router, "drain").await?).await?;
     let mut connection = router.nginx.connect().await?;
@@ -73,13 +74,13 @@ async fn request_by_a_cookie_is_closed_with_the_rest() -> Result<()> {
             async move { connection.get_with("/poll?ms=120000", &[("Cookie", &own)]).await },
         );
     other.set_status(Some(StatusCode::OK));
-    eventually(TIMEOUT, "it is at the node that drains", async || {
+    eventually(LONGER, "it is at the node that drains", async || {
         ensure!(router.nodes[0].counts().plain_open == 1, "{:?}", router.nodes[0].counts());
         Ok(())
     })
     .await?;
-    let answer = tokio::time::timeout(TIMEOUT + SLACK, poll).await???;
-    assert!(begin.elapsed() >= TIMEOUT, "after {:?}", begin.elapsed());
+    let answer = tokio::time::timeout(LONGER + SLACK, poll).await???;
+    assert!(begin.elapsed() >= LONGER, "after {:?}", begin.elapsed());
     assert_eq!((answer.status, answer.node()), (200, "n1"), "{answer:?}");
     assert!(cookie(&answer).is_some(), "{answer:?}");
     router.nginx.check_log()

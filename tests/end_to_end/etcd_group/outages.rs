@@ -51,9 +51,13 @@ async fn services_outlive_etcd_and_watchers() -> Result<()> {
     .await?;
     is_as_before(&nginx).await?;
     // What comes then takes their place.
-    nginx
-        .applied(etcd.put(node_key("web", "web-1"), nodes[0].address().to_string()).await?)
-        .await?;
+    etcd.put(node_key("web", "web-1"), nodes[0].address().to_string()).await?;
+    eventually(SOON, "the new peer is the only one", async || {
+        let upstream = nginx.upstream().await?;
+        ensure!(upstream.keys() == ["web/web-1"], "{:?}", upstream.keys());
+        Ok(())
+    })
+    .await?;
     assert_eq!(names(&served(&nginx, "web", 4).await?), ["web-1"]);
     let mut connection = nginx.connect().await?;
     assert_eq!(super::ask(&mut connection, "api").await?.status, 502);

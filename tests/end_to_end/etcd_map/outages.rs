@@ -119,7 +119,13 @@ async fn reloads_and_killed_watchers_lose_no_change() -> Result<()> {
         match round % 3 {
             0 => nginx.reload().await?,
             1 => {
-                signal(nginx.watcher().await?, Signal::SIGKILL)?;
+                let watcher = eventually(SOON, "a new worker watches", async || {
+                    let watcher = nginx.watcher().await?;
+                    ensure!(nginx.workers()?.contains(&watcher), "{watcher} is an old one");
+                    Ok(watcher)
+                })
+                .await?;
+                signal(watcher, Signal::SIGKILL)?;
                 nginx.watcher().await?;
             }
             _ => {

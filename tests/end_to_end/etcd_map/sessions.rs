@@ -77,6 +77,6 @@ async fn the_same_map_in_http_and_stream_is_one() -> Result<()> {
     .await?;
     let status = nginx.status().await?;
     assert_eq!(status.maps.len(), 1);
-    assert_eq!(nginx.log_lines("\"$color\": 1 entries").len(), 1);
+    nginx.wait_for_log_lines("\"$color\": 1 entries", 1).await?;
     nginx.check_log()
 }

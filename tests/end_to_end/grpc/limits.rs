@@ -43,11 +43,15 @@ async fn peer_that_refuses_is_passed_over() -> Result<()> {
     setting.nginx.check_log()
 }
 
-/// Accepts connections and closes them without a word.
+/// Accepts connections, and closes them without a word once something has come.
 async fn hang_up() -> Result<(String, AbortOnDropHandle<()>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
-    let task = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = stream.readable().await;
+        }
+    });
     Ok((address, AbortOnDropHandle::new(task)))
 }
 

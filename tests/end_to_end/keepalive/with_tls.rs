@@ -6,17 +6,19 @@ use super::{certificate, keeping};
 
 #[tokio::test]
 async fn connections_with_tls_are_kept() -> Result<()> {
-    let (etcd, folder, port) = (Etcd::start().await?, Folder::new("tls")?, free_port()?);
+    let (etcd, folder) = (Etcd::start().await?, Folder::new("tls")?);
     let (private, certificate) = certificate(&folder)?;
-    // nginx is its own node here: it numbers its connections.
-    let node = format!(
-        "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key \
-        {private};
-            location / {{ add_header X-Connection $connection; return 200; }} }}"
-    );
     let location = "location /tls { proxy_pass https://firehose; proxy_http_version 1.1; \
                     proxy_set_header Connection \"\"; }";
     for (parameters, expected) in [("8", 1), ("8 requests=4", 3), ("8 timeout=1ms", 12)] {
+        // The worker of the round before may not have ended yet.
+        let port = free_port()?;
+        // nginx is its own node here: it numbers its connections.
+        let node = format!(
+            "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate};
+                ssl_certificate_key {private};
+                location / {{ add_header X-Connection $connection; return 200; }} }}"
+        );
         let nginx = Nginx::start(keeping(&etcd, parameters).http(&node).server(location)).await?;
         nginx.applied(etcd.put(key("tls"), format!("127.0.0.1:{port}")).await?).await?;
         let mut connections = Vec::new();

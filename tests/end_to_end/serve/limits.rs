@@ -16,7 +16,12 @@ async fn connections_beyond_the_memory_are_refused_and_end_no_worker() -> Result
     let limited = ["prlimit", "--as=600000000"];
     let router = Served::start_by(&limited, Folder::new("serve")?, &etcd.url(), &[]).await?;
     router.wait_for_keys(&["node"]).await?;
-    let workers = router.workers()?;
+    let workers = eventually(SOON, "four workers", async || {
+        let workers = router.workers()?;
+        ensure!(workers.len() == 4, "{workers:?}");
+        Ok(workers)
+    })
+    .await?;
     etcd.put(setting("worker_connections"), "1000000").await?;
     let line = router
         .program

@@ -24,6 +24,7 @@ async fn max_conns_acts_without_a_reload() -> Result<()> {
         etcd.put(setting("max_conns"), value).await?;
         limit_is(limit).await?;
     }
+    router.program.wait_for_log_lines(&setting("max_conns"), 1).await?;
     let said = router.program.log_lines(&setting("max_conns"));
     assert!(said.len() == 1 && said[0].contains("rejected"), "{said:?}");
     let mut session = router.websocket("/ws").await?;

@@ -88,12 +88,15 @@ async fn last_change_is_written_at_the_end() -> Result<()> {
         router.nginx.applied(revision).await?;
     }
     router.nginx.end(Signal::SIGQUIT).await?;
-    let state = folder.state()?.ok_or("no file")?;
-    assert_eq!(
-        state.peers.last().map(|peer| peer.address.to_string()).as_deref(),
-        Some("127.0.0.1:22")
-    );
-    assert_eq!(folder.names()?.len(), 1, "{:?}", folder.names());
+    // Where the disk is slow, the write that is under way goes on for longer than the worker.
+    eventually(SOON, "the last change is in the file, and nothing beside it", async || {
+        let state = folder.state()?.ok_or("no file")?;
+        let last = state.peers.last().map(|peer| peer.address.to_string());
+        ensure!(last.as_deref() == Some("127.0.0.1:22"), "{last:?}");
+        ensure!(folder.names()?.len() == 1, "{:?}", folder.names());
+        Ok(())
+    })
+    .await?;
     router.nginx.check_log()
 }
 
@@ -238,7 +241,7 @@ async fn kill_during_a_write_leaves_a_whole_list() -> Result<()> {
     nginx.applied(etcd.revision().await?).await?;
     // Who writes next takes away what the killed have left.
     etcd.delete(&key("changing")).await?;
-    eventually(SOON, "the last list is in the file, and nothing beside it", async || {
+    eventually(PAUSES, "the last list is in the file, and nothing beside it", async || {
         let state = folder.state()?.ok_or("no file")?;
         ensure!(folder.names()?.len() == 1, "{:?}", folder.names()?);
         ensure!(state.peers.len() == PEERS, "{} peers", state.peers.len());

@@ -80,7 +80,7 @@ async fn router(directives: &str) -> Result<Router> {
             )
             .server(
                 "access_log logs/access.log why;
-                 proxy_read_timeout 300ms; proxy_connect_timeout 300ms;
+                 proxy_read_timeout 2s; proxy_connect_timeout 5s;
                  proxy_next_upstream error timeout invalid_header http_500 http_404;",
             )
     })
@@ -185,7 +185,7 @@ async fn a_response_that_ends_early_is_a_failure_and_no_response() -> Result<()>
             .http(&cluster("main", &router.etcd.url()))
             .http(&upstream("", ""))
             .server(&format!(
-                "proxy_read_timeout 300ms; proxy_http_version 1.1; proxy_buffering {buffering};"
+                "proxy_read_timeout 2s; proxy_http_version 1.1; proxy_buffering {buffering};"
             ));
         configuration = configuration.workers(1);
         let nginx = Nginx::start(configuration).await?;

@@ -65,13 +65,23 @@ async fn figures_of_a_peer_take_half_more_than_the_peer() -> Result<()> {
             .http(&upstream("zone=16m", ""))
     })
     .await?;
-    let before = shared(router.nginx.watcher().await?)?.0;
+    let watcher = router.nginx.watcher().await?;
+    let before = shared(watcher)?.0;
     let used = router.nginx.upstream().await?.zone.used;
     let address = router.nodes[0].address().to_string();
     let pairs = (0..PEERS).map(|number| (key(&format!("peer-{number:05}")), address.clone()));
-    router.nginx.applied(router.etcd.put_all(pairs).await?).await?;
-    let after = shared(router.nginx.watcher().await?)?.0;
-    let peers = router.nginx.upstream().await?.zone.used - used;
+    let revision = router.etcd.put_all(pairs).await?;
+    // The status of all peers is long.
+    let zone = eventually(SOON, "all are applied", async || {
+        let answer = router.nginx.get("/etcd?peers=0").await?;
+        let mut status: Status = serde_json::from_slice(&answer.body)?;
+        let upstream = status.upstreams.remove(UPSTREAM).ok_or("not in the status")?;
+        ensure!(upstream.revision >= revision, "{} of {revision}", upstream.revision);
+        Ok(upstream.zone)
+    })
+    .await?;
+    let after = shared(watcher)?.0;
+    let peers = zone.used - used;
     let figures = (after - before).saturating_sub(peers as u64);
     // There is a slot of 192 bytes for each 128 bytes of the zone where there are peers. Where a
     // table is, which counts as used as well, there are none.

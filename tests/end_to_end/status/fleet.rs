@@ -33,6 +33,8 @@ pub async fn start(server: &str) -> Result<(Etcd, Nginx)> {
             .workers(1)
             .http(&cluster("main", &etcd.url()))
             .http(&upstream(ZONE, ""))
+            // For readers that are slow on a slow machine.
+            .http("send_timeout 10m;")
             .server(server),
     )
     .await?;

@@ -7,7 +7,7 @@ use harness::*;
 use super::source::{Route, Source, count};
 
 /// What the slow one takes to say its name.
-const SLOW: Duration = Duration::from_millis(60);
+const SLOW: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn slow_node_gets_few_sessions_with_least_time() -> Result<()> {

@@ -15,9 +15,9 @@ const VISITORS: usize = 100;
 async fn nodes_of_each_worker(router: &StreamRouter) -> Result<BTreeMap<i32, BTreeSet<String>>> {
     let path = router.nginx.folder().path().join("logs/workers.log");
     let before = std::fs::read_to_string(&path)?.len();
-    // Each worker gets a session by chance: one of four has had none in one run of ten thousand
-    // millions.
-    for session in open_tcp(&router.address(), 80).await? {
+    // Each worker gets a session by chance, and half of them go to each of two nodes: one of four
+    // workers has had none to one of these in less than one run of a thousand millions.
+    for session in open_tcp(&router.address(), 160).await? {
         session.finish().await?;
     }
     let log = std::fs::read_to_string(&path)?;

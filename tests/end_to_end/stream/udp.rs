@@ -72,7 +72,7 @@ async fn new_sessions_go_to_no_removed_node() -> Result<()> {
 /// datagrams begin new ones.
 #[tokio::test]
 async fn sessions_of_a_removed_node_end_by_time_and_begin_elsewhere() -> Result<()> {
-    let directives = "etcd_drain timeout=500ms spread=0;";
+    let directives = "etcd_drain timeout=3s spread=0;";
     let udp = Udp::start(2, directives, "proxy_timeout 60s;").await?;
     let clients = udp.open(20).await?;
     let own = clients.iter().filter(|(_, node)| node == "u0").count();

@@ -83,9 +83,14 @@ async fn tls_sessions_reach_the_nodes_of_their_name() -> Result<()> {
     router.wait_for_peers("shop", &["b"]).await?;
     assert_eq!(ask(&trusted, "shop.example", &address)?, "new");
     assert_eq!(ask(&trusted, "mail.example", &address)?, "mail");
-    let log = std::fs::read_to_string(router.nginx.folder().path().join("logs/stream.log"))?;
-    assert!(log.contains(r#"name="a.shop.example" peer=a upstream="#), "{log}");
-    assert!(log.contains(r#"name="shop.example" peer=b upstream="#), "{log}");
+    let path = router.nginx.folder().path().join("logs/stream.log");
+    eventually(SOON, "the sessions are logged", async || {
+        let log = std::fs::read_to_string(&path)?;
+        ensure!(log.contains(r#"name="a.shop.example" peer=a upstream="#), "{log}");
+        ensure!(log.contains(r#"name="shop.example" peer=b upstream="#), "{log}");
+        Ok(())
+    })
+    .await?;
     for node in [shop, mail, new] {
         node.nginx.check_log()?;
     }

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use retry_backoff::Backoff;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -181,7 +181,8 @@ impl Applier {
     /// Follows the settings, and has nginx reload where that is needed, or asked for.
     pub(super) async fn follow(&mut self, nginx: &Running, reload: &Notify) -> Infallible {
         let mut is_followed = true;
-        let mut looks = interval(LOOK);
+        // nginx is given time to start its workers, here and after each reload.
+        let mut looks = interval_at(Instant::now() + LOOK, LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let cause = tokio::select! {
@@ -202,6 +203,7 @@ impl Applier {
                 _ = looks.tick() => Cause::Look,
                 () = at(self.old.next()) => Cause::Old,
             };
+            let before = self.rendering;
             match cause {
                 Cause::Changed => {
                     self.gather().await;
@@ -218,6 +220,9 @@ impl Applier {
                 Cause::Resolved => self.apply_settings(nginx, true).await,
                 Cause::Look => self.check_workers(nginx).await,
                 Cause::Old => self.old.end_lingering(nginx.master()),
+            }
+            if self.rendering != before {
+                looks.reset();
             }
         }
     }

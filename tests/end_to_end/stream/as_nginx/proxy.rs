@@ -70,7 +70,7 @@ async fn connect_timeout_is_no_limit_of_a_session() -> Result<()> {
     for source in SOURCES {
         let routes = [
             Route::new("long", "", [(node.address(), "")]).server("proxy_connect_timeout 200ms;"),
-            Route::new("short", "", [(node.address(), "")]).server("proxy_timeout 300ms;"),
+            Route::new("short", "", [(node.address(), "")]).server("proxy_timeout 1s;"),
         ];
         let rig = source.start(&routes, "").await?;
         let mut session = TcpSession::open(&rig.address("long")).await?;

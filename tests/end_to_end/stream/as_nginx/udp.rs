@@ -97,10 +97,15 @@ async fn least_conn_leaves_out_who_has_not_answered() -> Result<()> {
         let rig = source.start(&routes, "proxy_responses 1; proxy_timeout 60s;").await?;
         a.set_answers(0);
         b.set_answers(0);
-        let before = a.received();
+        let (before, both) = (a.received(), a.received() + b.received());
         let waiting = UdpClient::open(&rig.address("u")).await?;
         waiting.send("word").await?;
         assert_eq!(waiting.receive(MOMENT).await?, None, "{source:?}");
+        eventually(SOON, "a node has it", async || {
+            ensure!(a.received() + b.received() > both, "neither");
+            Ok(())
+        })
+        .await?;
         let other = if a.received() > before { "b" } else { "a" };
         a.set_answers(1);
         b.set_answers(1);
@@ -138,8 +143,12 @@ async fn proxy_responses_is_how_many_datagrams_a_session_waits_for() -> Result<(
             let more = client.receive(MOMENT).await?;
             assert_eq!(more, None, "{source:?}, {name}");
             // The session is over with its last answer, or goes on.
-            let ended = rig.lines(name)?.len();
-            assert_eq!(ended, usize::from(name != "many"), "{source:?}, {name}");
+            eventually(SOON, "it is over, or goes on", async || {
+                let ended = rig.lines(name)?.len();
+                ensure!(ended == usize::from(name != "many"), "{source:?}, {name}: {ended}");
+                Ok(())
+            })
+            .await?;
         }
         a.set_answers(1);
         rig.nginx.check_log()?;
@@ -173,7 +182,7 @@ async fn session_of_udp_lasts_for_proxy_requests_and_proxy_timeout() -> Result<(
             Route::new("bound", "", peers()),
             Route::new("each", "", peers()).server("proxy_requests 1;"),
             Route::new("pairs", "", peers()).server("proxy_requests 2;"),
-            Route::new("silent", "", peers()).server("proxy_timeout 100ms;"),
+            Route::new("silent", "", peers()).server("proxy_timeout 1s;"),
         ]
         .map(|route| route.listen("udp"));
         let rig = source.start(&routes, "proxy_timeout 5s;").await?;

@@ -147,7 +147,7 @@ async fn session_that_finds_no_peer_is_counted() -> Result<()> {
 #[tokio::test]
 async fn silence_for_proxy_timeout_is_no_failure() -> Result<()> {
     let router = StreamRouter::with(1, |etcd, port| {
-        StreamRouter::configuration(etcd, port, "").stream("proxy_timeout 200ms;")
+        StreamRouter::configuration(etcd, port, "").stream("proxy_timeout 1s;")
     })
     .await?;
     let nginx = &router.nginx;

@@ -9,7 +9,7 @@ async fn router(value: &str) -> Result<StreamRouter> {
             &stream_server(
                 port,
                 "udp",
-                &format!("proxy_pass {SESSIONS}; proxy_responses 1; proxy_timeout 300ms;"),
+                &format!("proxy_pass {SESSIONS}; proxy_responses 1; proxy_timeout 2s;"),
             ),
         )
     })
